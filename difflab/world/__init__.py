@@ -1,0 +1,52 @@
+"""The tiny world: captioned 128 x 128 scenes whose truth is known.
+
+>>> from difflab import world
+>>> picture, caption, scene = world.sample(seed=0, index=7)
+>>> masks, depth, edges, skeletons = world.truth(scene)
+"""
+
+from .data import Dataset, Sample, sample, samples
+from .nouns import (
+    BASE_NOUNS,
+    COLORS,
+    HATS,
+    HELD_OUT_NOUNS,
+    HELD_OUT_PAIRS,
+    HELD_OUT_STYLES,
+    NOUNS,
+    PLACES,
+    POSES,
+    RELATIONS,
+    STYLES,
+    TIMES,
+)  # fmt: skip
+from .render import Truth, edges, render, truth
+from .scene import SIZE, Scene, Thing, is_held_out, random_scene
+
+__all__ = [
+    "BASE_NOUNS",
+    "COLORS",
+    "Dataset",
+    "HATS",
+    "HELD_OUT_NOUNS",
+    "HELD_OUT_PAIRS",
+    "HELD_OUT_STYLES",
+    "NOUNS",
+    "PLACES",
+    "POSES",
+    "RELATIONS",
+    "SIZE",
+    "STYLES",
+    "Sample",
+    "Scene",
+    "TIMES",
+    "Thing",
+    "Truth",
+    "edges",
+    "is_held_out",
+    "random_scene",
+    "render",
+    "sample",
+    "samples",
+    "truth",
+]

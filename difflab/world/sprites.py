@@ -1,0 +1,72 @@
+"""Sprites: the emoji pictures, recolored, resized, tilted. All arrays are RGBA, uint8, color premultiplied by alpha."""
+
+from functools import cache, lru_cache
+from importlib.resources import files
+
+import numpy as np
+from PIL import Image
+
+from . import figure
+from .nouns import HATS, NOUNS
+
+HUE = {"red": 355, "orange": 24, "yellow": 47, "green": 130, "blue": 215, "purple": 272}
+
+
+def rgb_to_hsv(rgb):
+    top, low = rgb.max(-1), rgb.min(-1)
+    spread = top - low + 1e-6
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    hue = np.where(top == r, (g - b) / spread % 6, np.where(top == g, (b - r) / spread + 2, (r - g) / spread + 4)) * 60
+    return hue, spread / (top + 1e-6), top
+
+
+def hsv_to_rgb(hue, saturation, value):
+    def channel(k):
+        sector = (k + hue / 60) % 6
+        return value - value * saturation * np.clip(np.minimum(sector, 4 - sector), 0, 1)
+
+    return np.stack([channel(5), channel(3), channel(1)], -1)
+
+
+def recolor(rgb, hue, color):
+    """Repaint the part of ``rgb`` (H, W, 3 in [0, 1]) whose hue lies near ``hue`` (degrees) in ``color``."""
+    h, s, v = rgb_to_hsv(rgb)
+    away = (h - hue + 180) % 360 - 180
+    mask = np.clip((50 - np.abs(away)) / 12, 0, 1) * np.clip((s - 0.12) / 0.12, 0, 1)
+    if color in HUE:
+        gain = {"yellow": 1.12, "orange": 1.08}.get(color, 1.0)
+        painted = hsv_to_rgb((HUE[color] + 0.4 * away) % 360, s, np.clip(gain * v, 0, 1))
+    else:
+        value = {"white": 0.62 + 0.38 * v, "gray": 0.2 + 0.42 * v, "black": 0.05 + 0.25 * v}[color]
+        painted = hsv_to_rgb(h, 0.08 * s, np.clip(value, 0, 1))
+    return rgb + mask[..., None] * (painted - rgb)
+
+
+@cache
+def source(noun, color, pose):
+    """The full-size sprite (longest side 128), float32 RGBA in [0, 1], premultiplied."""
+    if noun == "superhero":
+        rgba = figure.draw(pose)
+    else:
+        code = HATS[noun] if noun in HATS else NOUNS[noun].sprite
+        with files(__package__).joinpath("sprites", f"{code}.png").open("rb") as file:
+            rgba = np.asarray(Image.open(file).convert("RGBA")).astype(np.float32) / 255
+    rgb = rgba[..., :3]
+    if color and color != NOUNS[noun].colors[0]:
+        rgb = recolor(rgb, NOUNS[noun].hue, color)
+    return np.concatenate([rgb * rgba[..., 3:], rgba[..., 3:]], -1)
+
+
+@lru_cache(maxsize=4096)
+def sprite(noun, color=None, pose=None, size=64, tilt=0, mirror=False):
+    """A sprite whose longest side is ``size`` pixels: (h, w, 4) uint8, premultiplied; ``tilt`` in degrees."""
+    rgba = source(noun, color, pose)
+    height, width = rgba.shape[:2]
+    shape = (max(1, round(width * size / max(width, height))), max(1, round(height * size / max(width, height))))
+    layers = [Image.fromarray(rgba[..., c]).resize(shape, Image.Resampling.LANCZOS) for c in range(4)]
+    if tilt:
+        layers = [layer.rotate(tilt, Image.Resampling.BICUBIC, expand=True) for layer in layers]
+    result = np.clip(np.stack([np.asarray(layer) for layer in layers], -1), 0, 1)
+    result[..., :3] = np.minimum(result[..., :3], result[..., 3:])
+    result = (result * 255 + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(result[:, ::-1]) if mirror else result
