@@ -1,6 +1,6 @@
 """A scene is data first: things, their relation, a place, a time, a style. Pictures and captions are made from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import figure
 from .nouns import (
@@ -158,9 +158,13 @@ def _place(rng, relation, place, looks):
         ]
         return tuple(Thing(**look, x=x, y=y, size=s) for look, (x, y), s in zip(looks, spots_feet, sizes, strict=True))
     if relation == "on":
+        rider = min(_size(rng, names[0], 0.38, 0.44), 0.44)
         seat = Thing(**looks[1], x=rng.uniform(0.42, 0.58), y=foot, size=_size(rng, names[1], 0.58, 0.68))
+        height = seat.y - _anchor(seat, NOUNS[names[1]].seat)[1]  # of the seat above the ground
+        fits = min(1, (foot - rider) / height)  # so that the rider's head stays in the picture
+        seat = replace(seat, size=int(fits * seat.size * SIZE / 4) * 4 / SIZE)
         x, y = _anchor(seat, NOUNS[names[1]].seat)
-        return (Thing(**looks[0], x=x, y=y + 0.015, size=min(_size(rng, names[0], 0.38, 0.44), 0.44)), seat)
+        return (Thing(**looks[0], x=x, y=y + 0.015, size=rider), seat)
     wearer = Thing(**looks[0], x=rng.uniform(0.4, 0.6), y=foot, size=_size(rng, names[0], 0.52, 0.62))
     x, y = _anchor(wearer, NOUNS[names[0]].head or (0.5, 0.1))
     hat = 0.5 if NOUNS[names[0]].head and abs(NOUNS[names[0]].head[0] - 0.5) < 0.05 else 0.42

@@ -1,0 +1,46 @@
+"""The report is made from runs, shows them truly, and the one in the book is the one that was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import difflab
+from difflab import report, world
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_psnr_of_known_errors():
+    import numpy as np
+
+    flat = np.zeros((8, 8, 3), np.uint8)
+    assert report.psnr(flat, flat + 255) == pytest.approx(0.0)
+    assert report.psnr(flat, flat + 1) == pytest.approx(48.13, abs=0.01)
+
+
+def test_share_shows_count_and_margin():
+    assert report.share([50, 100]) == "50 ± 10 %"
+    assert report.share([100, 100]).startswith("100 ±")
+
+
+def test_small_report_end_to_end(monkeypatch):
+    monkeypatch.setattr(report, "SCALES", (3.0,))
+    made = report.make(difflab.load(), n=6, choosing=3)
+    page = report.markdown(made)
+    assert made["guidance_scale"] == 3.0 and made["captions"] == 6
+    assert made["agreement"]["generated"]["place"][1] == 6
+    assert f"{made['psnr']:.1f} dB" in page and "| place |" in page
+
+
+def test_report_in_the_book_is_the_stored_measurement():
+    stored = json.loads((ROOT / "book" / "report.json").read_text(encoding="utf-8"))
+    assert (ROOT / "book" / "report.md").read_text(encoding="utf-8") == report.markdown(stored)
+
+
+def test_stored_psnr_is_what_the_shipped_autoencoder_does():
+    stored = json.loads((ROOT / "book" / "report.json").read_text(encoding="utf-8"))
+    pictures = [sample.picture for sample in world.samples(24, seed=report.HELD_OUT_SERIES)]
+    rebuilt = report.reconstruct(difflab.load(), pictures)
+    mean = sum(report.psnr(a, b) for a, b in zip(pictures, rebuilt, strict=True)) / len(pictures)
+    assert mean == pytest.approx(stored["psnr"], abs=1.0)
