@@ -1,0 +1,37 @@
+"""The one loop. Every application in this package is this loop with something put into its openings.
+
+start: the x it begins with.  see, combine: inside ``predict_noise``.  after: what happens to x after each step.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+
+class Step(NamedTuple):
+    """What one turn of the loop leaves behind."""
+
+    t: int  # the timestep the network looked at
+    t_next: int  # the timestep x is at now; -1 is the clean end
+    x: torch.Tensor  # (B, C, H, W) after the step (and after ``after``)
+    x0: torch.Tensor  # (B, C, H, W) the clean picture, as estimated at t
+    eps: torch.Tensor  # (B, C, H, W) the noise that was predicted
+
+
+def sample(predict_noise, x, sampler, *, after=None):
+    """Walk x from noise to picture, yielding a `Step` each time: show it, stop early, or just take the last.
+
+    predict_noise: (x, t) -> eps. Text, masks and controls are closed over; guidance is such a callable too.
+    x: (B, C, H, W), variance preserving, at noise level ``sampler.timesteps[0]``; N(0, I) for a full run.
+    sampler: from `difflab.samplers`.
+    after: Step -> x, replaces x after each step (inpainting's paste-back, blending); None leaves it alone.
+    """
+    timesteps = list(sampler.timesteps)
+    for t, t_next in zip(timesteps, timesteps[1:] + [-1], strict=True):
+        eps = predict_noise(x, t)
+        x, x0 = sampler.step(x, t, eps)
+        step = Step(t, t_next, x, x0, eps)
+        if after is not None:
+            x = after(step)
+            step = step._replace(x=x)
+        yield step

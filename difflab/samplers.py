@@ -1,0 +1,197 @@
+"""Samplers: given x at timestep t and the noise predicted in it, where is x at the next timestep?
+
+Each is one function of the noise schedule. It returns a `Sampler`: the timesteps to visit and ``step(x, t, eps)``.
+All keep x variance preserving, x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, so they are interchangeable at any
+moment; x_T is N(0, I) for every one of them. ``start=k`` leaves out the first k timesteps: the sampler for the tail of
+the walk, which is what SDEdit needs. A sampler that draws noise takes it from ``generator``, never from the global one.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+
+class Sampler(NamedTuple):
+    """timesteps: falling ints.  step(x, t, eps) -> (x at the next timestep, estimate of x_0)."""
+
+    timesteps: tuple
+    step: Callable
+
+
+def randn(shape, generator, like=None):
+    """Standard normal noise, always drawn on the CPU in float32, so that a seed means the same on every device.
+
+    generator: one for the whole batch, or a list with one for each picture.
+    like: a tensor whose device and dtype to take.
+    """
+    if generator is None:
+        raise ValueError("this draws noise: pass generator=torch.Generator().manual_seed(0), or one for each picture")
+    if isinstance(generator, torch.Generator):
+        noise = torch.randn(shape, generator=generator)
+    elif len(generator) != shape[0]:
+        raise ValueError(f"{len(generator)} generators for a batch of {shape[0]}: pass one, or one for each picture")
+    else:
+        noise = torch.stack([torch.randn(shape[1:], generator=g) for g in generator])
+    return noise if like is None else noise.to(like.device, like.dtype)
+
+
+def _walk(timesteps, start):
+    """The timesteps from number ``start`` on as ints, and for each the one that follows (-1 at the end)."""
+    timesteps = tuple(int(t) for t in timesteps)
+    if not 0 <= start < len(timesteps):
+        raise ValueError(f"start={start} must be from 0 to {len(timesteps) - 1}: it skips that many of the first steps")
+    timesteps = timesteps[start:]
+    return timesteps, dict(zip(timesteps, timesteps[1:] + (-1,), strict=True))
+
+
+def ddpm(schedule, num_inference_steps, *, generator=None, start=0):
+    """Ancestral sampling. Ho et al. 2020 (2006.11239), algorithm 2, with the smaller variance beta tilde.
+
+    Noise is drawn at every step but the last, from ``generator``.
+    """
+    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+
+    def step(x, t, eps):
+        s = following[t]
+        x0 = schedule.predict_x0(x, t, eps)  # eq. 15
+        if s < 0:
+            return x0, x0
+        abar_t, abar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
+        alpha_t = abar_t / abar_s
+        beta_t = 1 - alpha_t
+        mean = (abar_s.sqrt() * beta_t * x0 + alpha_t.sqrt() * (1 - abar_s) * x) / (1 - abar_t)  # eq. 7
+        variance = (1 - abar_s) / (1 - abar_t) * beta_t  # eq. 7, beta tilde
+        return mean + variance.sqrt() * randn(x.shape, generator, like=x), x0
+
+    return Sampler(timesteps, step)
+
+
+def ddim(schedule, num_inference_steps, *, eta=0.0, generator=None, start=0):
+    """Song et al. 2021 (2010.02502), eq. 12. eta 0 is deterministic; eta 1 has DDPM's variance. eta in [0, 1].
+
+    With eta above 0, noise is drawn at every step from ``generator``.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta={eta} must be from 0 (deterministic) to 1 (as noisy as DDPM)")
+    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+
+    def step(x, t, eps):
+        abar_t, abar_s = schedule.alpha_bar(t), schedule.alpha_bar(following[t])
+        x0 = schedule.predict_x0(x, t, eps)
+        sigma = eta * ((1 - abar_s) / (1 - abar_t) * (1 - abar_t / abar_s)).sqrt()  # eq. 16
+        x_s = abar_s.sqrt() * x0 + (1 - abar_s - sigma**2).clamp(min=0).sqrt() * eps  # eq. 12
+        if eta > 0:
+            x_s = x_s + sigma * randn(x.shape, generator, like=x)
+        return x_s, x0
+
+    return Sampler(timesteps, step)
+
+
+def dpmpp(schedule, num_inference_steps, *, generator=None, start=0):
+    """DPM-Solver++(2M), Lu et al. 2022 (2211.01095), algorithm 2: second order from remembering one x_0.
+
+    The first step has nothing to remember and the last, to lambda = infinity, nothing to gain: both are first order.
+    Draws no noise; ``generator`` is accepted so that all samplers are called alike.
+    """
+    timesteps, following = _walk(schedule.timesteps(num_inference_steps, drop_last=True), start)
+    memory = {}  # t and x_0 of the step before
+
+    def coefficients(t):
+        abar = schedule.alpha_bar(t)
+        alpha, sigma = abar.sqrt(), (1 - abar).sqrt()
+        return alpha, sigma, alpha.log() - sigma.log()  # lambda: half the log of the signal to noise ratio
+
+    def step(x, s, eps):
+        t = following[s]
+        x0 = D = schedule.predict_x0(x, s, eps)
+        if s == timesteps[0]:
+            memory.clear()
+        if t < 0:
+            return x0, x0
+        alpha_t, sigma_t, lambda_t = coefficients(t)
+        _, sigma_s, lambda_s = coefficients(s)
+        h = lambda_t - lambda_s
+        if memory:
+            _, _, lambda_r = coefficients(memory["t"])
+            r = (lambda_s - lambda_r) / h
+            D = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * memory["x0"]
+        memory.update(t=s, x0=x0)
+        return sigma_t / sigma_s * x - alpha_t * torch.expm1(-h) * D, x0
+
+    return Sampler(timesteps, step)
+
+
+def euler(schedule, num_inference_steps, *, generator=None, start=0):
+    """Euler's method on the probability-flow ODE dx/dsigma = eps (Karras et al. 2022, 2206.00364, algorithm 1).
+
+    The ODE is this simple in "variance exploding" coordinates, z = x / sqrt(abar) = x_0 + sigma eps, so x is converted
+    on the way in and out. Written in x again it is DDIM with eta 0: the same sampler, found twice.
+    Draws no noise; ``generator`` is accepted so that all samplers are called alike.
+    """
+    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+
+    def coordinates(t):
+        abar = schedule.alpha_bar(t) if t >= 0 else torch.ones(())
+        return abar.sqrt(), ((1 - abar) / abar).sqrt()
+
+    def step(x, t, eps):
+        (scale, sigma), (scale_next, sigma_next) = coordinates(t), coordinates(following[t])
+        z = x / scale
+        x0 = z - sigma * eps
+        z = z + (sigma_next - sigma) * eps
+        return scale_next * z, x0
+
+    return Sampler(timesteps, step)
+
+
+SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm++": dpmpp, "euler": euler}
+
+
+def by_name(sampler):
+    """The sampler function of that name; a function of the same form is returned as it is."""
+    if callable(sampler):
+        return sampler
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler={sampler!r} is unknown: choose one of {', '.join(SAMPLERS)}")
+    return SAMPLERS[sampler]
+
+
+def from_diffusers(scheduler, num_inference_steps, *, generator=None, start=0):
+    """Any of diffusers' schedulers with an alpha-bar table, as one of ours. The scheduler itself is left untouched.
+
+    It is told that it gets eps, which is what predict_noise gives. Schedulers that work in other coordinates say so
+    through ``scale_model_input``; x is converted there and back, so it stays variance preserving outside.
+    Raises ValueError for flow-matching and EDM schedulers, which have no such table.
+    """
+    if not hasattr(scheduler, "alphas_cumprod"):
+        raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod: only schedulers of a DDPM-like kind fit")
+    from difflab.schedule import NoiseSchedule
+
+    schedule = NoiseSchedule(scheduler.alphas_cumprod)
+    schedule.timesteps(num_inference_steps)  # checks the number
+    scheduler = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
+    scheduler.set_timesteps(num_inference_steps)
+    timesteps = tuple(int(t) if t == int(t) else t for t in scheduler.timesteps.tolist())[start:]
+    if not timesteps or start < 0:
+        raise ValueError(f"start={start} leaves no timestep: it skips that many of the first steps")
+    takes = inspect.signature(scheduler.step).parameters
+    arguments = {"generator": generator} if "generator" in takes else {}
+
+    native = {}  # each timestep as the scheduler wants it: some insist on a float
+
+    def step(x, t, eps):
+        if t == timesteps[0]:  # a new walk: forget the last one
+            scheduler.set_timesteps(num_inference_steps)
+            if hasattr(scheduler, "set_begin_index"):  # those that count their steps
+                scheduler.set_begin_index(start)
+            native.update({k.item(): k for k in scheduler.timesteps})
+        scale = scheduler.scale_model_input(torch.ones((), device=x.device, dtype=x.dtype), native[t])
+        out = scheduler.step(eps, native[t], x / scale, **arguments)
+        x0 = out.get("pred_original_sample")
+        if x0 is None:
+            x0 = schedule.predict_x0(x, int(t), eps)
+        return scheduler.scale_model_input(out.prev_sample, native[t]), x0
+
+    return Sampler(timesteps, step)

@@ -1,0 +1,55 @@
+"""Text to image: the loop with only its text opening filled. Rombach et al. 2022 (2112.10752)."""
+
+import torch
+
+from difflab.guidance import classifier_free_guidance
+from difflab.loop import sample
+from difflab.model import as_prompts, generators, text_computed_once
+from difflab.samplers import by_name, randn
+
+
+@torch.inference_mode()
+def text_to_image(
+    model, prompt, *, num_inference_steps=20, guidance_scale=5.0, negative_prompt="", sampler="dpm++", seed=0
+):
+    """Pictures of what the prompt says: a list of PIL images, one for each prompt.
+
+    prompt: str or list of str. An empty one raises ValueError, unless guidance_scale is 0 and text plays no part.
+    num_inference_steps: 1 to 1000, turns of the loop, each one call of the U-Net.
+    guidance_scale: 0 unconditional, 1 conditional, above 1 stronger.
+    negative_prompt: str, or a list with one for each prompt: what to move away from.
+    sampler: "ddpm", "ddim", "dpm++", "euler", or a function of their form.
+    seed: picture i is made from seed + i, or from the i-th of a list of seeds; the batch it is in makes no difference.
+    """
+    steps = text_to_latents(
+        model,
+        prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        sampler=sampler,
+        seed=seed,
+    )
+    with text_computed_once(model.unet):
+        *_, last = steps
+    return model.decode(last.x)
+
+
+def text_to_latents(
+    model, prompt, *, num_inference_steps=20, guidance_scale=5.0, negative_prompt="", sampler="dpm++", seed=0
+):
+    """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
+    prompts = as_prompts(prompt)
+    negatives = as_prompts(negative_prompt) * (len(prompts) if isinstance(negative_prompt, str) else 1)
+    if len(negatives) != len(prompts):
+        raise ValueError(f"{len(negatives)} negative prompts for {len(prompts)} prompts: pass one str, or one for each")
+    if guidance_scale != 0 and not all(p.strip() for p in prompts):
+        raise ValueError("prompt is empty: say what to draw, or pass guidance_scale=0 for pictures without any text")
+    random = generators(seed, len(prompts))
+    sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random)
+
+    x = randn((len(prompts), *model.latent_shape), random).to(model.device)  # B, 4, h, w
+    predict_noise = classifier_free_guidance(
+        model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale
+    )
+    yield from sample(predict_noise, x, sampler)

@@ -1,0 +1,194 @@
+"""Samplers: equal to diffusers' schedulers over a whole walk, deterministic, resumable part way."""
+
+import diffusers
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from difflab import SAMPLERS, NoiseSchedule, ddim, ddpm, dpmpp, euler, from_diffusers, noise, parity, sample
+from difflab.samplers import randn
+
+SCHEDULE = NoiseSchedule.scaled_linear()
+EVERY = sorted(SAMPLERS)
+
+
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def last_x(sampler, x, predict_noise=parity.toy_noise, **openings):
+    *_, last = sample(predict_noise, x, sampler, **openings)
+    return last.x
+
+
+@pytest.mark.parametrize("row", parity.samplers(), ids=lambda row: row.what)
+def test_sampler_equals_scheduler(row):
+    assert row.max_abs_difference <= row.tolerance == 1e-5
+
+
+@pytest.mark.parametrize("row", parity.plugged_in(), ids=lambda row: row.peer)
+def test_scheduler_plugged_in_equals_scheduler_by_hand(row):
+    assert row.max_abs_difference <= row.tolerance == 1e-5
+
+
+def test_the_comparison_can_fail():
+    x = noise((1, 3, 8, 8), 0)
+    scheduler = parity.make_scheduler("DDIMScheduler", timestep_spacing="trailing")
+    peer = parity.walk_of(scheduler, x, 10, None)
+    wrong = [step.x for step in sample(parity.toy_noise, x, dpmpp(SCHEDULE, 10))]
+    assert parity.largest_difference(wrong, peer) > 1e-2
+    with pytest.raises(ValueError):
+        parity.largest_difference(wrong[:-1], peer)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_true_noise_leads_to_the_true_picture(name):
+    """If the prediction is right, every sampler ends at the picture, however few its steps."""
+    x0 = noise((2, 4, 8, 8), 5)
+
+    def true_noise(x, t):
+        abar = SCHEDULE.alpha_bar(t)
+        return (x - abar.sqrt() * x0) / (1 - abar).sqrt()
+
+    for steps in (1, 2, 5, 20):
+        sampler = SAMPLERS[name](SCHEDULE, steps, generator=generator())
+        assert torch.allclose(last_x(sampler, noise((2, 4, 8, 8), 0), true_noise), x0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_walk_yields_every_timestep_and_ends_clean(name):
+    steps = list(sample(parity.toy_noise, noise((1, 3, 8, 8), 0), SAMPLERS[name](SCHEDULE, 7, generator=generator())))
+    assert len(steps) == 7 and steps[0].t == 999 and steps[-1].t_next == -1
+    assert [step.t_next for step in steps[:-1]] == [step.t for step in steps[1:]]
+    assert torch.equal(steps[-1].x, steps[-1].x0)
+    assert all(step.x.shape == step.x0.shape == step.eps.shape == (1, 3, 8, 8) for step in steps)
+
+
+@given(name=st.sampled_from(EVERY), n=st.integers(1, 30), seed=st.integers(0, 99))
+def test_same_seed_same_walk_bit_for_bit(name, n, seed):
+    def walk():
+        return last_x(SAMPLERS[name](SCHEDULE, n, generator=generator(seed)), noise((1, 3, 4, 4), seed))
+
+    assert torch.equal(walk(), walk())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_global_generator_is_left_alone(name):
+    before = torch.get_rng_state()
+    last_x(SAMPLERS[name](SCHEDULE, 5, generator=generator()), noise((1, 3, 4, 4), 0))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_sampler_can_be_used_again(name):
+    """Nothing of one walk may leak into the next: DPM-Solver++ remembers, and has to forget."""
+    once = SAMPLERS[name](SCHEDULE, 6, generator=[generator()])
+    x = noise((1, 3, 4, 4), 0)
+    for step in sample(parity.toy_noise, noise((1, 3, 4, 4), 8), once):
+        if step.t < 500:
+            break  # an interrupted walk
+    once_more = SAMPLERS[name](SCHEDULE, 6, generator=generator())
+    if name != "ddpm":  # its generator has moved on, as it must
+        assert torch.equal(last_x(once, x), last_x(once_more, x))
+    plugged = from_diffusers(diffusers.DPMSolverMultistepScheduler(timestep_spacing="trailing"), 6)
+    assert torch.equal(last_x(plugged, x), last_x(plugged, x))
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler", "ddpm"])
+def test_start_is_the_tail_of_the_whole_walk(name):
+    """SDEdit's opening: a sampler for the last timesteps continues a walk as the whole one would."""
+    random = generator()
+    whole = list(sample(parity.toy_noise, noise((1, 3, 4, 4), 0), SAMPLERS[name](SCHEDULE, 10, generator=random)))
+    randomness = generator()
+    for _ in range(4):  # the noise the first four steps would have drawn
+        torch.randn(1, 3, 4, 4, generator=randomness)
+    tail = SAMPLERS[name](SCHEDULE, 10, generator=randomness, start=4)
+    assert tail.timesteps == tuple(step.t for step in whole[4:])
+    assert torch.allclose(last_x(tail, whole[3].x), whole[-1].x, atol=1e-6)
+
+
+def test_start_with_a_plugged_in_scheduler():
+    for kind in ("DPMSolverMultistepScheduler", "DDIMScheduler", "EulerDiscreteScheduler"):
+        scheduler = parity.make_scheduler(kind, timestep_spacing="trailing")
+        tail = from_diffusers(scheduler, 10, start=6)
+        x0 = noise((1, 3, 4, 4), 3)
+        x = SCHEDULE.add_noise(x0, noise((1, 3, 4, 4), 4), int(tail.timesteps[0]))
+        steps = list(sample(parity.toy_noise, x, tail))
+        ours = ddim if kind != "DPMSolverMultistepScheduler" else dpmpp
+        assert len(steps) == 4
+        assert torch.allclose(steps[-1].x, last_x(ours(SCHEDULE, 10, start=6), x), atol=1e-5)
+        assert torch.allclose(steps[0].x0, SCHEDULE.predict_x0(x, int(steps[0].t), steps[0].eps), atol=1e-4)
+
+
+def test_a_plugged_in_scheduler_is_left_untouched():
+    scheduler = diffusers.EulerDiscreteScheduler(prediction_type="v_prediction", timestep_spacing="trailing")
+    before = scheduler.timesteps.clone(), scheduler.sigmas.clone()
+    last_x(from_diffusers(scheduler, 5), noise((1, 3, 4, 4), 0))
+    assert torch.equal(scheduler.timesteps, before[0]) and torch.equal(scheduler.sigmas, before[1])
+    assert scheduler.config.prediction_type == "v_prediction"
+
+
+def test_euler_is_ddim_in_other_coordinates():
+    x = noise((1, 3, 8, 8), 0)
+    assert torch.allclose(last_x(euler(SCHEDULE, 20), x), last_x(ddim(SCHEDULE, 20), x), atol=1e-5)
+
+
+def test_ddim_with_eta_1_is_ddpm():
+    x = noise((1, 3, 8, 8), 0)
+    one = last_x(ddim(SCHEDULE, 20, eta=1.0, generator=generator()), x)
+    assert torch.allclose(one, last_x(ddpm(SCHEDULE, 20, generator=generator()), x), atol=1e-5)
+
+
+def test_second_order_is_closer_to_the_truth():
+    """The reason to have DPM-Solver++: at equal cost, nearer to where a very fine walk ends."""
+    x = noise((4, 3, 8, 8), 0)
+    truth = last_x(ddim(SCHEDULE, 1000), x)
+    error = {f: (last_x(f(SCHEDULE, 20), x) - truth).abs().mean().item() for f in (ddim, dpmpp)}
+    assert error[dpmpp] < 0.5 * error[ddim]
+
+
+def test_after_replaces_x_and_the_next_step_sees_it():
+    seen = []
+
+    def predict_noise(x, t):
+        seen.append(x)
+        return parity.toy_noise(x, t)
+
+    def after(step):
+        return step.x * 0 + step.t_next
+
+    steps = list(sample(predict_noise, noise((1, 3, 4, 4), 0), ddim(SCHEDULE, 4), after=after))
+    assert all(bool((step.x == step.t_next).all()) for step in steps)
+    assert all(torch.equal(seen[i + 1], steps[i].x) for i in range(3))
+
+
+def test_the_loop_is_lazy():
+    calls = []
+    walk = sample(lambda x, t: calls.append(t) or x, noise((1, 3, 4, 4), 0), ddim(SCHEDULE, 50))
+    next(walk)
+    assert calls == [999]
+
+
+def test_generators_one_for_each_picture():
+    together = randn((3, 2, 2, 2), [generator(i) for i in range(3)])
+    assert torch.equal(together[2:], randn((1, 2, 2, 2), generator(2)))
+    assert torch.equal(noise((2, 2, 2, 2), 4), torch.cat([noise((1, 2, 2, 2), 4), noise((1, 2, 2, 2), 5)]))
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="generator"):
+        last_x(ddpm(SCHEDULE, 5), noise((1, 3, 4, 4), 0))
+    with pytest.raises(ValueError, match="2 generators for a batch of 3"):
+        randn((3, 1, 1, 1), [generator(), generator()])
+    for eta in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="eta"):
+            ddim(SCHEDULE, 5, eta=eta)
+    for start in (-1, 5):
+        for f in (*SAMPLERS.values(), lambda _, n, start: from_diffusers(diffusers.DDIMScheduler(), n, start=start)):
+            with pytest.raises(ValueError, match="start"):
+                f(SCHEDULE, 5, start=start)
+    with pytest.raises(ValueError, match="alphas_cumprod"):
+        from_diffusers(diffusers.FlowMatchEulerDiscreteScheduler(), 5)
+    with pytest.raises(ValueError, match="num_inference_steps"):
+        from_diffusers(diffusers.DDIMScheduler(), 0)
