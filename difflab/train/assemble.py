@@ -1,0 +1,192 @@
+"""Put the trained parts together into one ordinary Stable Diffusion folder, in half precision, with cards and sums."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+
+from difflab.train import data, runner
+from difflab.train import tokenizer as tokens
+
+SHARD = "14MB"
+CURVE_POINTS = 100
+SOURCES = {
+    "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
+    "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020)",
+    "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239) with min-SNR weights (Hang et al., 2303.09556)",
+}
+
+
+def scheduler() -> DPMSolverMultistepScheduler:
+    """The noise schedule of training, with the sampler that pipelines use unless told otherwise."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="epsilon",
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+        steps_offset=1,  # unused with trailing timesteps, but StableDiffusionPipeline warns about 0
+    )
+
+
+def thin(values: list, points: int) -> list:
+    """At most `points` of the values, evenly spread, the first and the last among them."""
+    if len(values) <= points:
+        return values
+    return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]
+
+
+def stage(run: str | Path) -> dict:
+    """What a card says of one training run: settings, seed, steps, device, time, loss curve, last validation.
+
+    The points of the loss curve are means over what lies between them.
+    """
+    checkpoint = runner.newest_checkpoint(Path(run))
+    if checkpoint is None:
+        raise ValueError(f"{run} has no checkpoint: it is not the run folder of a training")
+    state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+    entries = [e for e in runner.read_log(Path(run)) if e["step"] <= state["step"]]
+    losses = [(e["step"], e["loss"]) for e in entries if "loss" in e]
+    validations = [{k: v for k, v in e.items() if k == "step" or k.startswith("validation_")} for e in entries]
+    size = max(1, -(-len(losses) // CURVE_POINTS))
+    groups = [losses[i : i + size] for i in range(0, len(losses), size)]
+    return {
+        "settings": {k: v for k, v in state["settings"].items() if k not in ("init", "data")},
+        "data": "difflab.world" if state["settings"].get("data") == "world" else "imagefolder",
+        "continues_another_run": state["settings"].get("init") is not None,
+        "seed": state["seed"],
+        "steps": state["step"],
+        "batch_size": state["batch_size"],
+        "samples": state["step"] * state["batch_size"],
+        "machine": state.get("machine", {}),
+        "processes": state["processes"],
+        "seconds": round(state["seconds"]),
+        "loss_curve": [[g[-1][0], round(sum(loss for _, loss in g) / len(g), 5)] for g in groups],
+        "validation_curve": thin([v for v in validations if len(v) > 1], CURVE_POINTS // 4),
+        "quality": {k: round(v, 5) for k, v in state["metrics"].items()},
+    }
+
+
+def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module) -> dict:
+    """The card of one part: what it is, how large, and every training run that made it, in order."""
+    stages = [stage(run) for run in runs]
+    return {
+        "part": name,
+        "class": type(module).__name__,
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "stored_as": "float16 safetensors",
+        "license": "Apache-2.0",
+        "recipe": recipe,
+        "method": SOURCES[recipe],
+        "samples": sum(s["samples"] for s in stages),
+        "seconds": sum(s["seconds"] for s in stages),
+        "quality": stages[-1]["quality"],
+        "stages": stages,
+    }
+
+
+def write_sums(folder: str | Path) -> None:
+    """Write SHA256SUMS over every file in the folder, in the form that `sha256sum -c` reads."""
+    folder = Path(folder)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(folder).as_posix()}\n" for p in files]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def clean_configs(folder: Path) -> None:
+    """Take the paths of the machine that trained the parts out of their configs, and make every file readable.
+
+    The configs of the CLIP towers say float32, which is how transformers then loads them, as diffusers does its parts;
+    otherwise a pipeline loaded without naming a precision would be half float16, half float32, and fail.
+    """
+    for path in folder.glob("*/config.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content.pop("_name_or_path", None)
+        if "dtype" in content:
+            content["dtype"] = "float32"
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def assemble(
+    out: str | Path,
+    *,
+    autoencoder: list[str | Path],
+    clip: list[str | Path],
+    unet: list[str | Path],
+) -> Path:
+    """Write the pipeline folder `out` from run folders; returns its path.
+
+    Each part is given as the runs that made it, in order; the last one holds the model (a decoder trained further:
+    `autoencoder=["runs/autoencoder", "runs/decoder"]`). `out` is replaced whole, once everything is written.
+
+    Raises ValueError when a run is missing or the parts do not fit each other.
+    """
+    out = Path(out)
+    for name, runs in (("autoencoder", autoencoder), ("clip", clip), ("unet", unet)):
+        if not runs:
+            raise ValueError(f"{name}=[] names no run folder")
+    towers = Path(clip[-1]) / "clip"
+    parts = {
+        "vae": data.load_weights(AutoencoderKL, Path(autoencoder[-1]) / "vae"),
+        "text_encoder": data.load_weights(CLIPTextModel, towers / "text_encoder"),
+        "unet": data.load_weights(UNet2DConditionModel, Path(unet[-1]) / "unet"),
+        "image_encoder": data.load_weights(CLIPVisionModelWithProjection, towers / "image_encoder"),
+    }
+    tokenizer = tokens.load(towers / "tokenizer")
+    widths = parts["text_encoder"].config.hidden_size, parts["unet"].config.cross_attention_dim
+    if widths[0] != widths[1]:
+        raise ValueError(
+            f"the text encoder is {widths[0]} wide, but the U-Net expects {widths[1]}: not trained together"
+        )
+    if len(tokenizer) != parts["text_encoder"].config.vocab_size:
+        raise ValueError(f"the tokenizer has {len(tokenizer)} tokens, the text encoder another number")
+    made_by = {
+        "vae": ("autoencoder", autoencoder),
+        "text_encoder": ("clip", clip),
+        "image_encoder": ("clip", clip),
+        "unet": ("unet", unet),
+    }
+    cards = {name: card(name, recipe, runs, parts[name]) for name, (recipe, runs) in made_by.items()}
+    trained_on = cards["unet"]["stages"][-1]["settings"].get("latents")
+    if trained_on is not None:
+        from difflab.train.unet import fingerprint
+
+        mark = fingerprint(parts["vae"])
+        if mark != trained_on:
+            raise ValueError(
+                f"the U-Net learned the latents of encoder {trained_on}, but {autoencoder[-1]} has encoder {mark}: "
+                "take the autoencoder it was trained with, or one continued from it with decoder_only"
+            )
+
+    def write(folder: Path) -> None:
+        pipeline = StableDiffusionPipeline(
+            **{name: part.half() for name, part in parts.items()},
+            tokenizer=tokenizer,
+            scheduler=scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
+        shutil.rmtree(folder / "tokenizer")
+        tokens.copy(towers / "tokenizer", folder / "tokenizer")  # with vocab.json and merges.txt for older transformers
+        head = load_file(towers / "clip_head.safetensors")
+        save_file({k: v.half().contiguous() for k, v in head.items()}, folder / "clip_head.safetensors")
+        (folder / "cards").mkdir()
+        for name, content in cards.items():
+            (folder / "cards" / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        clean_configs(folder)
+        write_sums(folder)
+
+    runner.replace_folder(out, write)
+    return out

@@ -1,0 +1,263 @@
+"""CLIP: a text tower and an image tower whose embeddings of a caption and its picture point the same way.
+
+The contrastive training of Radford et al. 2021 (arXiv 2103.00020), made small, with transformers' CLIPModel. The U-Net
+later listens to the text tower; search and image variations use both.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
+
+from difflab.train import data, runner
+from difflab.train import tokenizer as tokens
+
+WIDTH = 192
+TEXT = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768}
+VISION = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512, "patch_size": 16}
+STEPS = 10_000
+BATCH_SIZE = 128
+LEARNING_RATE = 1e-3
+PICTURES = 40_000
+CAPTIONS = 4
+RETRIEVAL = 100
+SMOKE = {"steps": 4, "batch_size": 8, "pictures": 16, "retrieval": 8, "width": 32, "layers": 1}
+
+
+def build(vocabulary: int, *, start: int, end: int, width: int = WIDTH, layers: int | None = None) -> CLIPModel:
+    """A fresh CLIPModel for 128x128 pictures and 77 positions; `start`, `end`: ids of the first and last token."""
+    text, vision = dict(TEXT), dict(VISION)
+    if layers is not None:
+        text["num_hidden_layers"] = vision["num_hidden_layers"] = layers
+    text_config = CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        projection_dim=width,
+        max_position_embeddings=tokens.MAX_LENGTH,
+        hidden_act="quick_gelu",
+        bos_token_id=start,
+        eos_token_id=end,
+        pad_token_id=end,
+        **text,
+    )
+    vision_config = CLIPVisionConfig(
+        hidden_size=width, projection_dim=width, image_size=data.SIZE, hidden_act="quick_gelu", **vision
+    )
+    config = CLIPConfig(text_config=text_config.to_dict(), vision_config=vision_config.to_dict(), projection_dim=width)
+    return CLIPModel(config)
+
+
+def contrastive_loss(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
+    """CLIP's loss (Radford et al. 2021, figure 3): embeddings (B,d) of pictures and of their captions -> a scalar.
+
+    Each picture must choose its caption among all captions of the batch, and each caption its picture.
+    """
+    image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
+    logits = logit_scale.exp().clamp(max=100.0) * image @ text.T  # B,B
+    own = torch.arange(len(logits), device=logits.device)
+    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+
+
+def trim(ids: Tensor, end: int) -> Tensor:
+    """Cut off the positions in which every caption is padding: (B,77) -> (B,L).
+
+    The tower looks only backward (causal mask), so what the end token says does not change.
+    """
+    length = int((ids == end).int().argmax(dim=1).max()) + 1
+    return ids[:, :length]
+
+
+def embed(model: CLIPModel, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Projected embeddings, not normalized, of pictures (B,3,128,128) and captions (B,L): two of (B,d) in float32."""
+    image = model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
+    text = model.text_projection(model.text_model(input_ids=ids).pooler_output)
+    return image.float(), text.float()
+
+
+def retrieval(image: Tensor, text: Tensor) -> dict[str, float]:
+    """R@1: how often the nearest caption to a picture is its own, and the other way round; (N,d) each, N pairs."""
+    similarity = F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    own = torch.arange(len(similarity), device=similarity.device)
+    return {
+        "image_to_text": float((similarity.argmax(dim=1) == own).float().mean()),
+        "text_to_image": float((similarity.argmax(dim=0) == own).float().mean()),
+    }
+
+
+def distinct(source, count: int) -> tuple[Tensor, list[str]]:
+    """The first pictures of a source whose captions all differ: (N,3,128,128) and N captions, N <= count."""
+    pictures, captions = [], {}
+    for index in range(len(source)):
+        picture, caption = source[index]
+        if caption not in captions:
+            captions[caption] = index
+            pictures.append(torch.as_tensor(picture))
+        if len(captions) == count:
+            break
+    return data.to_tensor(torch.stack(pictures)), list(captions)
+
+
+def save_towers(model: CLIPModel, tokenizer: str | Path, folder: Path) -> None:
+    """Write the parts of a pipeline: tokenizer (copied), text_encoder, image_encoder, and clip_head.safetensors."""
+    config = model.config
+    tokens.copy(tokenizer, folder / "tokenizer")
+    weights = model.state_dict()
+    text = CLIPTextModel(config.text_config)
+    parts = {"text_encoder": text, "image_encoder": CLIPVisionModelWithProjection(config.vision_config)}
+    for name, part in parts.items():
+        part.load_state_dict(pick(weights, part.state_dict()))
+        part.save_pretrained(folder / name)
+    head = {"text_projection.weight": model.text_projection.weight, "logit_scale": model.logit_scale}
+    save_file({k: v.detach().float().cpu().contiguous() for k, v in head.items()}, folder / "clip_head.safetensors")
+
+
+def pick(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a CLIPModel that one of its towers, saved alone, asks for under the same or a shorter name."""
+    found = {}
+    for name in wanted:
+        source = next((n for n in (name, f"text_model.{name}", f"vision_model.{name}") if n in weights), None)
+        if source is None:
+            raise KeyError(f"no weight for {name!r} in the CLIPModel")
+        found[name] = weights[source].detach().cpu().clone()
+    return found
+
+
+def load_model(folder: str | Path) -> CLIPModel:
+    """Put the CLIPModel together again from text_encoder, image_encoder and clip_head.safetensors in `folder`."""
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    text = data.load_weights(CLIPTextModel, folder / "text_encoder")
+    vision = data.load_weights(CLIPVisionModelWithProjection, folder / "image_encoder")
+    width = text.config.projection_dim
+    model = CLIPModel(
+        CLIPConfig(text_config=text.config.to_dict(), vision_config=vision.config.to_dict(), projection_dim=width)
+    )
+    head = {k: v.float() for k, v in load_file(folder / "clip_head.safetensors").items()}
+    known = {**head}
+    for part, prefix in ((text, "text_model."), (vision, "vision_model.")):
+        known |= {n if n in model.state_dict() else prefix + n: v for n, v in part.state_dict().items()}
+    model.load_state_dict(known)
+    return model
+
+
+def train(
+    *,
+    out: str | Path = "runs/clip",
+    data_folder: str | Path | None = None,
+    tokenizer: str | Path = "runs/tokenizer",
+    cache: str | Path | None = None,
+    pictures: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float = LEARNING_RATE,
+    init: str | Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    workers: int = 0,
+    save_minutes: float = 5.0,
+    validate_minutes: float = 5.0,
+    log_every: int = 50,
+    smoke: bool = False,
+) -> runner.Result:
+    """Train CLIP into `out`; `out/clip` holds tokenizer, text_encoder, image_encoder and clip_head.safetensors.
+
+    `pictures` scenes are drawn once into the folder `cache` (49 KB each; by default `pictures` beside `out`), with four
+    captions each. `init` starts from such an `out/clip`. With several processes each contrasts its own share.
+    """
+    count = pictures or (SMOKE["pictures"] if smoke else PICTURES)
+    if count < 2:
+        raise ValueError(f"pictures={count} must be at least 2: there is nothing to contrast one picture with")
+    accelerator = runner.start(device=device, precision=precision, threads=threads)
+    steps = steps or (SMOKE["steps"] if smoke else STEPS)
+    batch_size = batch_size or (SMOKE["batch_size"] if smoke else BATCH_SIZE)
+    tokenizer_folder, tokenizer = tokenizer, tokens.load(tokenizer)
+    training, unseen = data.open_data(data_folder, seed=seed)
+    cache = Path(cache) if cache else Path(out).parent / "pictures"
+    with accelerator.main_process_first():
+        cached = data.cache_pictures(training, count, cache, captions=CAPTIONS)
+    ids = data.token_table(tokenizer, cached.captions)  # N,4,77
+    end = tokenizer.eos_token_id
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(
+            len(tokenizer),
+            start=tokenizer.bos_token_id,
+            end=end,
+            width=SMOKE["width"] if smoke else WIDTH,
+            layers=SMOKE["layers"] if smoke else None,
+        )
+    if init is not None:
+        model = load_model(init)
+    x_unseen, captions = distinct(unseen, SMOKE["retrieval"] if smoke else RETRIEVAL)
+    ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, captions))
+
+    def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
+        index = torch.randint(0, len(ids), (n,), generator=generator)
+        wording = torch.randint(0, ids.shape[1], (n,), generator=generator)
+        chosen = trim(ids[index, wording].long(), end)
+        return {"picture": torch.from_numpy(cached.pictures[index.numpy()]), "ids": chosen}
+
+    def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
+        image, text = embed(model, data.to_tensor(batch["picture"]), batch["ids"])
+        with torch.autocast(image.device.type, enabled=False):
+            loss = contrastive_loss(image, text, model.logit_scale)
+        return loss, {"logit_scale": model.logit_scale.detach().exp()}
+
+    def validate() -> dict[str, float]:
+        images, texts = [], []
+        for x, i in zip(x_unseen.split(25), ids_unseen.split(25), strict=True):
+            with accelerator.autocast():
+                image, text = embed(model, x.to(accelerator.device), i.to(accelerator.device))
+            images.append(image)
+            texts.append(text)
+        return retrieval(torch.cat(images), torch.cat(texts)) | {"among": float(len(captions))}
+
+    return runner.fit(
+        accelerator,
+        {"clip": model},
+        draw,
+        loss_fn,
+        out=out,
+        steps=steps,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=0.05,
+        warmup=100,
+        decay_from=0.1,
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        validate=validate,
+        export=lambda folder: save_towers(model, tokenizer_folder, folder),
+        export_to="clip",
+        save_minutes=save_minutes,
+        validate_minutes=validate_minutes,
+        log_every=log_every,
+        settings={
+            "recipe": "clip",
+            "data": str(data_folder or "world"),
+            "pictures": len(ids),
+            "captions_per_picture": CAPTIONS,
+            "learning_rate": learning_rate,
+            "init": str(init) if init else None,
+            "smoke": smoke,
+        },
+    )
