@@ -1,0 +1,63 @@
+# Everything here starts from python3 and make alone. The environment in .venv is made when first needed, and made again
+# when requirements.txt or pyproject.toml change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+SOURCES := $(shell find difflab -type f -not -path '*/__pycache__/*' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test test-fast weights report benchmark lint format address clean
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The book's cache of executed chapters does not notice a change in the package or its weights: drop it then.
+_build/.package: $(SOURCES) $(STAMP)
+	rm -rf _build/.jupyter_cache
+	@mkdir -p _build
+	@touch $@
+
+book: _build/.package  ## run every chapter and build the book into _build/html
+	$(BIN)/jupyter-book build . -W --keep-going
+	@echo "The book is at _build/html/index.html"
+
+test: $(STAMP)  ## all tests: the package first, then every notebook
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+
+test-fast: $(STAMP)  ## the quick tests only
+	$(BIN)/python -m pytest -m "not slow" tests
+
+weights: $(STAMP)  ## train every weight file again, in order; goes on where it was stopped
+	$(BIN)/difflab train tokenizer
+	$(BIN)/difflab train autoencoder --resume
+	$(BIN)/difflab train clip --resume
+	$(BIN)/difflab train unet --resume
+	$(BIN)/difflab train assemble
+	$(BIN)/difflab train judge --resume
+
+report: $(STAMP)  ## measure the embedded model and write the report
+	$(BIN)/difflab report
+
+benchmark: $(STAMP)  ## time difflab beside diffusers' own pipeline
+	$(BIN)/python benchmarks/text_to_image.py
+
+lint: $(STAMP)  ## check style
+	$(BIN)/ruff check .
+
+format: $(STAMP)  ## put style right, and strip the notebooks' outputs
+	$(BIN)/ruff check --fix .
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
+
+address: $(STAMP)  ## make address ADDRESS=https://github.com/YOU/NAME: the project's new home, in every file that names it
+	$(BIN)/python book/address.py "$(ADDRESS)"
+
+clean:  ## remove what was built, the environment included
+	rm -rf $(VENV) _build dist out .pytest_cache .ruff_cache .hypothesis
+	find difflab tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,211 @@
+"""The command line: draw, demo, doctor, world, train, report. Each command imports what it needs when it runs."""
+
+import pathlib
+import re
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from difflab.train.__main__ import app as train
+
+
+class _OneLineErrors(TyperGroup):
+    """Turn an expected error (a bad value, a file that is not there) into one line and exit status 1."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError) as error:
+            typer.echo("error: " + " ".join(str(error).split()), err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    help="Draw pictures from text on any laptop, and see how it is done.\n\n"
+    "Start with: difflab draw 'a cat on a sofa at night'",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="tiny (ships with difflab), sd15, sd21, or a pipeline folder.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps ...; the best one found when left out.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same picture, on every device.")]
+
+
+def _version(asked: bool):
+    if asked:
+        from difflab import __version__
+
+        typer.echo(f"difflab {__version__}")
+        raise typer.Exit
+
+
+app.add_typer(train, name="train")
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+):
+    pass
+
+
+@app.command()
+def draw(
+    prompt: Annotated[str, typer.Argument(help="What to draw: 'a red car in the snow'.", show_default=False)],
+    negative: Annotated[str, typer.Option(help="What to steer away from.")] = "",
+    steps: Annotated[int, typer.Option(help="Denoising steps: more is slower, and after some point no better.")] = 20,
+    guidance: Annotated[
+        float | None,
+        typer.Option(help="How strongly to follow the text: 0 ignores it, 1 as trained, above 1 stronger."),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="ddpm, ddim, dpm++ or euler.")] = "dpm++",
+    seed: Seed = 0,
+    model: Model = "tiny",
+    device: Device = None,
+    count: Annotated[int, typer.Option(help="How many pictures, with the seeds SEED, SEED + 1, ...")] = 1,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="The PNG file to write; a folder, or with several pictures the name that numbers follow."),
+    ] = None,
+):
+    """Draw PROMPT and write it as PNG.
+
+    Examples:
+
+      difflab draw "a cat on a sofa at night"
+
+      difflab draw "a lion on the beach" --count 4 --out lions.png
+
+      difflab draw "a photo of a lighthouse" --model sd15 --steps 30 --guidance 7.5
+    """
+    if count < 1:
+        raise ValueError(f"--count is {count}: ask for at least 1 picture")
+    paths = _paths(prompt, seed, count, out)
+    import torch
+    from tqdm import tqdm
+
+    import difflab
+    from difflab.model import text_computed_once
+
+    settings = {} if guidance is None else {"guidance_scale": guidance}
+    pipeline = difflab.load(model, device=device)
+    with tqdm(total=count * steps, desc="drawing", unit="step") as bar, torch.inference_mode():
+        for number, path in enumerate(paths):
+            turns = difflab.text_to_latents(
+                pipeline,
+                prompt,
+                negative_prompt=negative,
+                num_inference_steps=steps,
+                sampler=sampler,
+                seed=seed + number,
+                **settings,
+            )
+            with text_computed_once(pipeline.unet):
+                for turn in turns:
+                    latents = turn.x
+                    bar.update()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pipeline.decode(latents)[0].save(path)
+    for path in paths:
+        typer.echo(path)
+
+
+@app.command()
+def demo(
+    out: Annotated[pathlib.Path, typer.Option(help="The PNG file to write.")] = pathlib.Path("out/demo.png"),
+    seed: Seed = 0,
+    model: Model = "tiny",
+    device: Device = None,
+):
+    """Draw one contact sheet of what the model does.
+
+    Six prompts from one noise; one prompt at six guidance scales; one prompt through every sampler.
+    """
+    import difflab
+    from difflab.demo import demo as draw_demo
+
+    pipeline = difflab.load(model, device=device)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    typer.echo(draw_demo(pipeline, out, seed))
+
+
+@app.command()
+def doctor():
+    """Check this machine: versions, device, weights and their checksums, and what would run where.
+
+    Exits with status 1 when something that difflab needs is missing or damaged.
+    """
+    from difflab.doctor import findings
+
+    found = findings()
+    for finding in found:
+        typer.echo(f"{'ok' if finding.ok else 'BAD':<4}{finding.what:<16}{finding.found}")
+    bad = sum(not finding.ok for finding in found)
+    if bad:
+        typer.echo(f"error: {bad} thing{'s' * (bad > 1)} to put right, marked BAD above", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def world(
+    out: Annotated[pathlib.Path, typer.Option(help="The PNG file to write.")] = pathlib.Path("out/world.png"),
+    count: Annotated[int, typer.Option(help="How many scenes.")] = 30,
+    seed: Annotated[int, typer.Option(help="Which series of scenes: the same seed gives the same scenes.")] = 0,
+):
+    """Draw a contact sheet of the tiny world: scenes as the model was shown them, each with its caption."""
+    if count < 1 or seed < 0:
+        raise ValueError(f"--count is {count} and --seed is {seed}: at least 1 scene, from a seed of 0 or above")
+    from difflab.show import save_grid
+    from difflab.world import samples
+
+    scenes = samples(count, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures, captions = [scene.picture for scene in scenes], [scene.caption for scene in scenes]
+    typer.echo(save_grid(pictures, captions, out, columns=min(6, count)))
+
+
+@app.command()
+def report(
+    out: Annotated[pathlib.Path, typer.Option(help="The folder for report.md and report.json.")] = pathlib.Path("book"),
+    captions: Annotated[int, typer.Option(help="How many held-out captions to draw, one picture each.")] = 500,
+    choosing: Annotated[int, typer.Option(help="How many other captions to choose the guidance scale on.")] = 100,
+):
+    """Measure the embedded model: draw held-out captions and let the oracle say what is in the pictures.
+
+    With the default numbers this takes tens of minutes on two cores.
+    """
+    if captions < 1 or choosing < 1:
+        raise ValueError(f"--captions is {captions} and --choosing is {choosing}: both have to be at least 1")
+    from tqdm import tqdm
+
+    from difflab.report import SCALES, write
+
+    with tqdm(total=captions + choosing * len(SCALES), desc="report", unit="picture") as bar:
+        write(out, captions, choosing, bar.update)
+    typer.echo(out / "report.md")
+
+
+def _paths(prompt, seed, count, out):
+    """The files that `draw` writes: `out` itself for one picture, numbered by seed for several."""
+    words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60] or "picture"
+    if out is None or out.is_dir() or not out.suffix:
+        out = (out or pathlib.Path("out")) / f"{words}.png"
+    elif out.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp"}:
+        raise ValueError(f"--out is {str(out)!r}: end the name in .png, .jpg or .webp, or name a folder")
+    if count == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{seed + number}{out.suffix}") for number in range(count)]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,264 @@
+"""Pictures for people: contact sheets, strips, curves, and a slider that needs no kernel.
+
+The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, so it shows
+as the last line of a cell (or through `display(...)`), carries its alternative text, and looks the same in Jupyter, on
+Colab and in the built book. Pictures are PIL images or uint8 arrays of shape (H, W, 3) or (H, W).
+"""
+
+import base64
+import hashlib
+import html
+import io
+import itertools
+import json
+import math
+import textwrap
+
+import numpy as np
+import PIL.Image
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+INK = "#222222"
+DPI = 144
+
+_slider_number = itertools.count(1)
+
+
+def grid(images, captions=None, columns=None, *, title=None, size=1.6, alt=None):
+    """Show pictures in rows of `columns`, each with its caption below.
+
+    Args:
+        images: a list of pictures.
+        captions: as many strings, or None.
+        columns: pictures in a row; as square a grid as fits 6 columns when None.
+        title: a line above the grid.
+        size: the width of one picture, in inches.
+        alt: what the figure says to someone who cannot see it; made from the title and the captions when None.
+
+    Raises:
+        ValueError: no pictures, a caption too many or too few, columns below 1, or something that is not a picture.
+    """
+    figure = _grid_figure(images, captions, columns, title, size)
+    return _html(figure, alt or _describe(len(images), captions, title))
+
+
+def strip(images, labels=None, *, title=None, size=1.3, alt=None):
+    """Show pictures in one row: a trajectory, a sweep of one setting. Arguments as in `grid`."""
+    return grid(images, labels, columns=max(len(images), 1), title=title, size=size, alt=alt)
+
+
+def curves(x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False, size=(6.0, 3.2), alt=None):
+    """Draw curves over a common x.
+
+    Args:
+        x: a sequence of N numbers.
+        lines: a dict from a curve's name to its N numbers.
+
+    Raises:
+        ValueError: no curves, more curves than colors, or a curve whose length is not N.
+    """
+    if not lines or len(lines) > len(COLORS):
+        raise ValueError(f"curves draws 1 to {len(COLORS)} lines, got {len(lines)}: split them over two figures")
+    x = np.asarray(x, dtype=float)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    for color, style, (name, values) in zip(
+        COLORS, itertools.cycle(("-", "--", "-.", ":")), lines.items(), strict=False
+    ):
+        values = np.asarray(values, dtype=float)
+        if values.shape != x.shape:
+            raise ValueError(f"curve {name!r} has shape {values.shape}, x has {x.shape}: give one value for each x")
+        axes.plot(x, values, style, color=color, linewidth=2, label=name)
+    style_axes(axes, xlabel, ylabel, title)
+    axes.set_yscale("log" if logy else "linear")
+    if logx:
+        axes.set_xscale("log")
+        if len(x) <= 12:  # a sweep: name the values themselves
+            axes.set_xticks(x, [f"{value:g}" for value in x])
+            axes.minorticks_off()
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    return _html(figure, alt or f"{title or ylabel or 'Curves'} against {xlabel or 'x'}: {', '.join(lines)}.")
+
+
+def figure(width=6.0, height=3.2, *, rows=1, columns=1):
+    """A blank figure in the book's style: (figure, axes). Show it with `shown(figure, alt=...)`."""
+    blank = Figure(figsize=(width, height), layout="constrained")
+    return blank, blank.subplots(rows, columns)
+
+
+def shown(figure, alt):
+    """Make a matplotlib figure show in the page, with its alternative text (which it has to have)."""
+    if not alt or not alt.strip():
+        raise ValueError("alt is empty: say in a sentence what the figure shows, for readers who cannot see it")
+    return _html(figure, alt)
+
+
+def style_axes(axes, xlabel="", ylabel="", title=None):
+    """Give matplotlib axes the book's look: readable labels, a light grid, no box."""
+    axes.set_xlabel(xlabel, fontsize=11, color=INK)
+    axes.set_ylabel(ylabel, fontsize=11, color=INK)
+    if title:
+        axes.set_title(title, fontsize=12, color=INK, loc="left")
+    axes.grid(True, color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=10, colors=INK)
+
+
+def slider(images, labels=None, *, width=256, alt=None):
+    """Frames under a slider, in plain HTML: works in a notebook, in the built page and from a file, with no kernel.
+
+    Args:
+        images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
+        labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
+        width: the width on the page, in CSS pixels.
+
+    Raises:
+        ValueError: no frames, a label too many or too few.
+    """
+    from IPython.display import HTML
+
+    images = _pictures(images, labels)
+    labels = [str(label) for label in labels] if labels is not None else [str(n + 1) for n in range(len(images))]
+    alt = alt or f"{len(images)} frames under a slider, from {labels[0]} to {labels[-1]}."
+    name = f"difflab-slider-{next(_slider_number)}-{_digest(images)}"
+    frames = "".join(
+        f'<img src="{_data_url(image)}" alt="{html.escape(f"{alt} {label}")}" width="{width}"'
+        f' style="image-rendering:{"pixelated" if image.width < width else "auto"};max-width:100%"'
+        f"{'' if number == 0 else ' hidden'}>"
+        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+    )
+    move = (
+        "const box=this.closest('figure');const n=+this.value;"
+        "box.querySelectorAll('img').forEach((frame,i)=>{frame.hidden=i!==n});"
+        "const text=JSON.parse(box.dataset.labels)[n];"
+        "box.querySelector('output').textContent=text;this.setAttribute('aria-valuetext',text)"
+    )
+    return HTML(
+        f'<figure id="{name}" class="difflab-slider" style="margin:0" '
+        f'data-labels="{html.escape(json.dumps(labels))}">{frames}'
+        f'<div style="display:flex;gap:.8em;align-items:center;max-width:100%;width:{max(width, 220)}px">'
+        f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '
+        f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" oninput="{html.escape(move)}">'
+        f"<output>{html.escape(labels[0])}</output></div></figure>"
+    )
+
+
+def save_sheet(sections, path):
+    """Write one contact sheet to `path`: sections is a list of (title, images, captions or None), one row each.
+
+    Returns the path. Titles and captions go into the PNG as its description too, for readers who cannot see it.
+    """
+    if not sections:
+        raise ValueError("a contact sheet needs at least one section of (title, images, captions), got none")
+    sections = [(title, _pictures(images, captions), captions) for title, images, captions in sections]
+    columns = max(len(images) for _, images, _ in sections)
+    sheet = Figure(figsize=(1.7 * columns + 0.2, 2.45 * len(sections)), layout="constrained")
+    for part, (title, images, captions) in zip(
+        np.atleast_1d(sheet.subfigures(len(sections), 1)), sections, strict=True
+    ):
+        part.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+        _fill(part.subplots(1, columns, squeeze=False).ravel(), images, captions, 1.7)
+    described = " ".join(_describe(len(images), captions, title) for title, images, captions in sections)
+    sheet.savefig(
+        path, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": described}
+    )
+    return path
+
+
+def save_grid(images, captions, path, columns=None, *, title=None, size=1.6):
+    """Write what `grid` shows to `path`, with the same arguments; returns the path."""
+    sheet = _grid_figure(images, captions, columns, title, size)
+    described = _describe(len(images), captions, title)
+    sheet.savefig(
+        path, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": described}
+    )
+    return path
+
+
+def _grid_figure(images, captions, columns, title, size):
+    images = _pictures(images, captions)
+    if columns is None:
+        columns = min(6, math.ceil(math.sqrt(len(images))) if len(images) > 4 else len(images))
+    if columns < 1:
+        raise ValueError(f"columns is {columns}: at least 1 picture has to be in a row")
+    rows = math.ceil(len(images) / columns)
+    wrapped = [_wrap(caption, size) for caption in captions] if captions is not None else [""]
+    lines = max(text.count("\n") + 1 if text else 0 for text in wrapped)
+    tallest = max(image.height / image.width for image in images)
+    height = rows * (size * tallest + 0.19 * lines + 0.08) + (0.35 if title else 0.0)
+    sheet = Figure(figsize=(columns * size, height), layout="constrained")
+    sheet.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+    if title:
+        sheet.suptitle(title, fontsize=12, color=INK, x=0.01, ha="left")
+    _fill(sheet.subplots(rows, columns, squeeze=False).ravel(), images, captions, size)
+    return sheet
+
+
+def _fill(axes, images, captions, size):
+    for number, axis in enumerate(axes):
+        axis.set_axis_off()
+        if number < len(images):
+            axis.imshow(np.asarray(images[number]), cmap="gray", interpolation="nearest")
+            if captions is not None:
+                axis.text(
+                    0.5, -0.03, _wrap(captions[number], size), transform=axis.transAxes, ha="center", va="top",
+                    fontsize=10, color=INK,
+                )  # fmt: skip
+
+
+def _wrap(caption, size):
+    return textwrap.fill(str(caption), max(8, int(size * 11)))
+
+
+def _pictures(images, captions):
+    """Check pictures and captions; the pictures come back as PIL images."""
+    images = list(images)
+    if not images:
+        raise ValueError("there are no pictures to show: images is empty")
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f"{len(images)} pictures but {len(captions)} captions: give one for each picture")
+    return [_picture(image) for image in images]
+
+
+def _picture(image):
+    if isinstance(image, PIL.Image.Image):
+        return image if image.mode in ("L", "RGB") else image.convert("RGB")
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        raise ValueError(
+            f"a picture is a PIL image or a uint8 array of shape (H, W, 3) or (H, W), got {array.dtype} {array.shape}"
+        )
+    return PIL.Image.fromarray(array)
+
+
+def _describe(count, captions, title):
+    words = f"{title}: " if title else ""
+    words += "one picture" if count == 1 else f"{count} pictures"
+    return words + (": " + "; ".join(str(caption) for caption in captions) if captions else "") + "."
+
+
+def _html(figure, alt):
+    from IPython.display import HTML
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.06)
+    width = round(PIL.Image.open(file).width * 96 / DPI)
+    data = base64.b64encode(file.getvalue()).decode()
+    return HTML(
+        f'<img class="difflab-figure" src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
+        f'width="{width}" style="max-width:100%;height:auto">'
+    )
+
+
+def _data_url(image):
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _digest(images):
+    return hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:8]

@@ -1,0 +1,129 @@
+"""Diffusion on points in the plane, where everything can be seen and the perfect answer is known.
+
+The chapters use these clouds before they touch a picture: a picture is a point too, in a space with more axes.
+Clouds are float32 tensors (N, 2), centered, of unit variance along each axis on average.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _standardize(points: Tensor) -> Tensor:
+    """Centers (N, 2) points and scales both axes by one factor, so that the mean variance is 1."""
+    points = points - points.mean(dim=0)
+    return points / points.var(dim=0).mean().sqrt()
+
+
+def _check_count(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"a cloud needs at least 2 points, got n={n}")
+
+
+def two_moons(n: int, *, seed: int = 0, jitter: float = 0.06) -> Tensor:
+    """Two interlocking half circles: (n, 2). `jitter` is the standard deviation of the points about the curve."""
+    _check_count(n)
+    generator = torch.Generator().manual_seed(seed)
+    angle = math.pi * torch.rand(n, generator=generator)
+    lower = torch.arange(n) % 2 == 1
+    x = torch.where(lower, 1 - angle.cos(), angle.cos())
+    y = torch.where(lower, 0.5 - angle.sin(), angle.sin())
+    points = torch.stack([x, y], dim=1) + jitter * torch.randn(n, 2, generator=generator)
+    return _standardize(points)
+
+
+def spiral(n: int, *, seed: int = 0, jitter: float = 0.04) -> Tensor:
+    """One arm of a spiral, evenly filled along its length: (n, 2)."""
+    _check_count(n)
+    generator = torch.Generator().manual_seed(seed)
+    angle = 0.5 * math.pi + 3 * math.pi * torch.rand(n, generator=generator).sqrt()
+    radius = angle / (3.5 * math.pi)
+    points = radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return _standardize(points + jitter * torch.randn(n, 2, generator=generator))
+
+
+class PointNetwork(nn.Module):
+    """A small residual network that guesses the noise in a point: (x (B, 2), t (B,) or a number) -> (B, 2).
+
+    The time enters as sines and cosines of t, as in every diffusion U-Net.
+    """
+
+    def __init__(self, num_train_timesteps: int = 1000, width: int = 128, depth: int = 3, waves: int = 6):
+        super().__init__()
+        self.num_train_timesteps = num_train_timesteps
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(-1, waves - 1))
+        self.enter = nn.Linear(2 + 2 * waves, width)
+        self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.leave = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor, t: Tensor | int) -> Tensor:
+        t = torch.as_tensor(t, device=x.device).expand(len(x))
+        phase = (t / self.num_train_timesteps)[:, None] * self.frequencies  # B,waves
+        h = self.enter(torch.cat([x, phase.sin(), phase.cos()], dim=1))  # B,width
+        for block in self.blocks:
+            h = h + block(F.silu(h))
+        return self.leave(F.silu(h))  # B,2
+
+
+def train(
+    network: nn.Module,
+    points: Tensor,
+    schedule,
+    *,
+    steps: int = 2500,
+    batch_size: int = 256,
+    learning_rate: float = 4e-3,
+    seed: int = 0,
+) -> Iterator[float]:
+    """Trains `network` to guess the noise (Ho et al. 2020, algorithm 1) and yields the loss of every step.
+
+    The caller owns the loop: it may print, plot or stop at any step. The learning rate falls to zero along a cosine.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        x0 = points[torch.randint(len(points), (batch_size,), generator=generator)]  # B,2
+        t = torch.randint(len(schedule.alphas_cumprod), (batch_size,), generator=generator)  # B
+        noise = torch.randn(x0.shape, generator=generator)
+        loss = F.mse_loss(network(schedule.add_noise(x0, noise, t), t), noise)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        yield loss.item()
+
+
+def ideal_noise(points: Tensor, schedule) -> Callable[[Tensor, Tensor | int], Tensor]:
+    """The best guess there is, if the data are exactly `points`: no network, no training, closed form.
+
+    The mean of x0 given x_t is an average of all points, each weighted by how well it explains x_t:
+    softmax over i of -|x_t - sqrt(abar) x_i|^2 / (2 (1 - abar)). The ideal noise follows from it.
+    Returns predict_noise(x (B, 2), t (B,) or a number) -> (B, 2).
+    """
+
+    def predict_noise(x: Tensor, t: Tensor | int) -> Tensor:
+        t = torch.as_tensor(t).expand(len(x))
+        alpha_bar = schedule.alphas_cumprod[t].to(x)[:, None]  # B,1
+        squares = ((x[:, None] - alpha_bar[:, None].sqrt() * points) ** 2).sum(dim=2)  # B,N
+        weights = torch.softmax(-squares / (2 * (1 - alpha_bar)), dim=1)  # B,N
+        return (x - alpha_bar.sqrt() * (weights @ points)) / (1 - alpha_bar).sqrt()
+
+    return predict_noise
+
+
+def cloud_distance(a: Tensor, b: Tensor, *, directions: int = 64) -> float:
+    """How far apart two clouds of equally many points are: the sliced Wasserstein-2 distance (Rabin et al. 2011).
+
+    Both clouds are projected on evenly spread directions; along each, sorted points are compared pairwise.
+    Zero for equal clouds, in the units of the axes. Raises ValueError if the clouds differ in size.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"cloud_distance compares clouds of one size, got {tuple(a.shape)} and {tuple(b.shape)}")
+    angle = math.pi * torch.arange(directions) / directions
+    axes = torch.stack([angle.cos(), angle.sin()]).to(a)  # 2,K
+    gaps = (a @ axes).sort(dim=0).values - (b @ axes).sort(dim=0).values  # N,K
+    return gaps.square().mean().sqrt().item()

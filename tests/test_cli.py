@@ -1,0 +1,139 @@
+"""The command line: what it writes, what it says, and how it fails."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+from difflab import cli, doctor
+
+COMMANDS = ("draw", "demo", "doctor", "world", "report", "train")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a command in an empty folder: returns the result, with `.lines` of what it printed as its result."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def test_help_names_every_command(run):
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(re.search(rf"^\s+{name}\s", result.output, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_explains_its_options(run, command):
+    output = run(command, "--help").output
+    lines = output.splitlines()
+    options = [number for number, line in enumerate(lines) if re.match(r"\s+(-\w, )?--[a-z]", line)]
+    assert options
+    for number in options:
+        alone = re.fullmatch(r"\s+(-\w, )?--\S+( <\S+>)?\s*", lines[number])
+        assert not alone or lines[number + 1].startswith(" " * 15), f"no help for {lines[number].strip()}"
+
+
+def test_version(run):
+    import difflab
+
+    assert run("--version").output == f"difflab {difflab.__version__}\n"
+
+
+def test_draw_writes_a_picture(run, random_folder, tmp_path):
+    result = run("draw", "a Cat, on a sofa!", "--model", random_folder, "--steps", 2, "--device", "cpu")
+    assert result.exit_code == 0
+    assert pathlib.Path(result.stdout.strip()) == pathlib.Path("out/a-cat-on-a-sofa.png")
+    assert PIL.Image.open(tmp_path / "out/a-cat-on-a-sofa.png").mode == "RGB"
+
+
+def test_draw_several_is_several_seeds(run, random_folder, tmp_path):
+    same = ("--model", random_folder, "--steps", 2, "--guidance", 1, "--sampler", "euler", "--device", "cpu")
+    assert run("draw", "cats", "--count", 2, "--seed", 4, "--out", "new/cats.png", *same).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["cats-4.png", "cats-5.png"]
+    run("draw", "cats", "--seed", 5, "--out", "one.png", *same)
+    one, five, four = (PIL.Image.open(tmp_path / n).tobytes() for n in ("one.png", "new/cats-5.png", "new/cats-4.png"))
+    assert one == five != four
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("draw", "x", "--model", "nope"), "nope"),
+        (("draw", "x", "--count", 0), "--count is 0"),
+        (("draw", "x", "--out", "picture.xyz"), "picture.xyz"),
+        (("draw", "x", "--device", "abacus"), "abacus"),
+        (("draw", "x", "--seed", -1, "--model", "FOLDER"), "-1"),
+        (("draw", "x", "--steps", 0, "--model", "FOLDER"), "0"),
+        (("draw", "x", "--sampler", "dice", "--model", "FOLDER"), "dice"),
+        (("draw", " ", "--model", "FOLDER"), "empty"),
+        (("world", "--count", 0), "--count is 0"),
+        (("report", "--captions", 0), "--captions is 0"),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(run, random_folder, tmp_path, arguments, said):
+    result = run(*(random_folder if argument == "FOLDER" else argument for argument in arguments))
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and said in errors[0]
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_an_unknown_option_is_refused(run):
+    assert run("draw", "x", "--colour", "red").exit_code == 2
+
+
+def test_world_writes_a_sheet(run, tmp_path):
+    assert run("world", "--count", 7, "--seed", 3, "--out", "deep/sheet.png").exit_code == 0
+    sheet = PIL.Image.open(tmp_path / "deep/sheet.png")
+    assert sheet.width > sheet.height
+    assert sheet.info["Description"].startswith("7 pictures: ")
+
+
+@pytest.mark.slow
+def test_demo_writes_a_sheet(run, random_folder, tmp_path):
+    assert run("demo", "--model", random_folder, "--device", "cpu", "--out", "demo.png").exit_code == 0
+    described = PIL.Image.open(tmp_path / "demo.png").info["Description"]
+    assert all(words in described for words in ("a cat on a sofa at night", "Guidance", "Samplers", "ddpm", "euler"))
+
+
+def test_doctor_finds_this_machine_well(run):
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "checksums agree" in result.output and "torch" in result.output
+
+
+def test_doctor_finds_a_damaged_file(tmp_path):
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  part.bin\n{'0' * 64}  gone.bin\n")
+    (tmp_path / "part.bin").write_bytes(b"x")
+    assert doctor.checksums(tmp_path) == ["part.bin", "gone.bin"]
+
+
+def test_doctor_fails_when_something_is_wrong(run, monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "no-such-package" in result.output and "1 thing to put right" in result.stderr
+
+
+def test_the_command_in_a_process_of_its_own(tmp_path):
+    """As a shell sees it: the status, and nothing but the error on standard error."""
+    environment = os.environ | {"PYTHONPATH": str(pathlib.Path(cli.__file__).parent.parent)}
+    command = [sys.executable, "-m", "difflab.cli", "draw", "x", "--count", "0"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --count is 0") and done.stderr.count("\n") == 1
+    assert done.stdout == ""
