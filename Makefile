@@ -39,8 +39,8 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 	$(BIN)/difflab train autoencoder --resume
 	$(BIN)/difflab train clip --resume
 	$(BIN)/difflab train unet --resume
-	$(BIN)/difflab train assemble
 	$(BIN)/difflab train judge --resume
+	$(BIN)/difflab train assemble
 
 report: $(STAMP)  ## measure the embedded model and write the report
 	$(BIN)/difflab report

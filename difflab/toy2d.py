@@ -12,37 +12,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def _standardize(points: Tensor) -> Tensor:
-    """Centers (N, 2) points and scales both axes by one factor, so that the mean variance is 1."""
-    points = points - points.mean(dim=0)
-    return points / points.var(dim=0).mean().sqrt()
-
-
-def _check_count(n: int) -> None:
-    if n < 2:
-        raise ValueError(f"a cloud needs at least 2 points, got n={n}")
-
-
 def two_moons(n: int, *, seed: int = 0, jitter: float = 0.06) -> Tensor:
-    """Two interlocking half circles: (n, 2). `jitter` is the standard deviation of the points about the curve."""
-    _check_count(n)
+    """Two interlocking half circles: (n, 2); points of odd index lie on the lower one.
+
+    jitter: standard deviation of the points about the half circles, before the cloud is centered and scaled.
+    Raises ValueError for fewer than 2 points.
+    """
+    if n < 2:
+        raise ValueError(f"n={n} is too few: a cloud needs at least 2 points")
     generator = torch.Generator().manual_seed(seed)
     angle = math.pi * torch.rand(n, generator=generator)
     lower = torch.arange(n) % 2 == 1
     x = torch.where(lower, 1 - angle.cos(), angle.cos())
     y = torch.where(lower, 0.5 - angle.sin(), angle.sin())
     points = torch.stack([x, y], dim=1) + jitter * torch.randn(n, 2, generator=generator)
-    return _standardize(points)
-
-
-def spiral(n: int, *, seed: int = 0, jitter: float = 0.04) -> Tensor:
-    """One arm of a spiral, evenly filled along its length: (n, 2)."""
-    _check_count(n)
-    generator = torch.Generator().manual_seed(seed)
-    angle = 0.5 * math.pi + 3 * math.pi * torch.rand(n, generator=generator).sqrt()
-    radius = angle / (3.5 * math.pi)
-    points = radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
-    return _standardize(points + jitter * torch.randn(n, 2, generator=generator))
+    points = points - points.mean(dim=0)
+    return points / points.var(dim=0).mean().sqrt()
 
 
 class PointNetwork(nn.Module):

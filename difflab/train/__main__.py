@@ -182,10 +182,11 @@ def assemble(
     autoencoder: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
     clip: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
     unet: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
+    judge: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
 ) -> None:
-    """The trained parts as one Stable Diffusion folder: half precision, cards, SHA-256 sums."""
+    """The trained parts as one Stable Diffusion folder, the oracle beside it: half precision, cards, sums."""
     from difflab.model import weights_folder
-    from difflab.train.assemble import assemble
+    from difflab.train.assemble import assemble, assemble_judge
 
     try:
         folder = assemble(
@@ -194,6 +195,7 @@ def assemble(
             clip=clip or [Path("runs/clip")],
             unet=unet or [Path("runs/unet")],
         )
+        assemble_judge(folder.parent / "judge", judge=judge or [Path("runs/judge")])
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

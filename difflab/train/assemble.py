@@ -1,4 +1,5 @@
-"""Put the trained parts together into one ordinary Stable Diffusion folder, in half precision, with cards and sums."""
+"""Put the trained parts into one ordinary Stable Diffusion folder, the oracle beside it: half precision, cards, sums.
+"""
 
 import hashlib
 import json
@@ -10,6 +11,7 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusio
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
+from difflab.judge import Judge
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
@@ -19,6 +21,7 @@ SOURCES = {
     "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
     "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020)",
     "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239) with min-SNR weights (Hang et al., 2303.09556)",
+    "judge": "a classifier of the tiny world's scenes, trained on fresh ones with their truth as labels",
 }
 
 
@@ -190,3 +193,27 @@ def assemble(
 
     runner.replace_folder(out, write)
     return out
+
+
+def assemble_judge(out: str | Path, *, judge: list[str | Path]) -> Path:
+    """Write the oracle's folder `out` from its run folder, weights, card and sums; returns its path.
+
+    Raises ValueError when the run is missing.
+    """
+    if not judge:
+        raise ValueError("judge=[] names no run folder")
+    weights = Path(judge[-1]) / "judge" / "judge.safetensors"
+    if not weights.is_file():
+        raise ValueError(f"{weights} is missing: train the judge first")
+    module = Judge()
+    module.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()})
+
+    def write(folder: Path) -> None:
+        shutil.copyfile(weights, folder / weights.name)
+        (folder / "card.json").write_text(
+            json.dumps(card("judge", "judge", judge, module), indent=1) + "\n", encoding="utf-8"
+        )
+        write_sums(folder)
+
+    runner.replace_folder(Path(out), write)
+    return Path(out)
