@@ -1,5 +1,4 @@
-"""Put the trained parts into one ordinary Stable Diffusion folder, the oracle beside it: half precision, cards, sums.
-"""
+"""Put the trained parts into one ordinary Stable Diffusion folder, with cards and sums; the oracle beside it."""
 
 import hashlib
 import json

@@ -52,20 +52,20 @@ def card(n=20_000, seed=0):
     nouns = [noun for noun, _ in counts["noun"].most_common()]
     lengths = sorted(counts["caption length"].elements())
     pairs = ", ".join(f"{a} with {b}" for a, b in HELD_OUT_PAIRS)
-    return f"""# Data card: the tiny world
+    return f"""## Data card
 
 Scenes of 128 x 128 pixels with captions, drawn by a program from {len(NOUNS)} nouns, {len(HATS)} hats,
 {len(COLORS)} color words, {len(PLACES)} places, {len(TIMES)} times of day, {len(POSES)} poses and {len(STYLES)} styles.
 There is no fixed data set: a seed and an index determine a scene, its picture and its caption, and there are as many as
 you ask for. The figures below count {n:,} of them.
 
-## What it is for
+### What it is for
 
 Learning how diffusion models work, with a truth to measure against: every scene knows its caption, the mask of each
 thing, depth, edges and the skeleton of its superhero. It is not a picture of the real world, and nothing measured on it
 carries over to one without a test.
 
-## What is in it
+### What is in it
 
 {table("relation", RELATIONS)}
 
@@ -84,7 +84,7 @@ In space there is neither day nor sunset, which is why night is the most frequen
 {distinct:,} of {n:,} captions are different; they have {lengths[0]} to {lengths[-1]} words, half of them at most
 {lengths[n // 2]}.
 
-## What is kept out of base training
+### What is kept out of base training
 
 - nouns, for textual inversion and LoRA to learn: {", ".join(HELD_OUT_NOUNS)}
 - a look, for a style LoRA: {", ".join(HELD_OUT_STYLES)}
@@ -92,12 +92,12 @@ In space there is neither day nor sunset, which is why night is the most frequen
 
 `world.random_scene` gives these only when asked for by name.
 
-## Limits
+### Limits
 
 English captions, one grammar. No people but a cartoon superhero, no text in pictures, at most two things and one of
 each. Sizes, positions and light are tidier than life. Animals are mostly faces, because faces read well at this size.
 
-## Where it comes from
+### Where it comes from
 
 The sprites are Fluent Emoji by Microsoft (MIT), as packaged in `@lobehub/fluent-emoji-3d` 1.1.0 (MIT); places,
 superhero and styles are drawn by `difflab.world`. Both licenses are in `NOTICE`.
