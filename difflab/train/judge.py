@@ -108,5 +108,5 @@ def train(
         save_minutes=save_minutes,
         validate_minutes=validate_minutes,
         log_every=log_every,
-        settings={"recipe": "judge", "learning_rate": learning_rate, "smoke": smoke},
+        settings={"recipe": "judge", "data": "world", "learning_rate": learning_rate, "smoke": smoke},
     )
