@@ -23,12 +23,11 @@ from difflab.parity import quietly, random_pipeline
 from difflab.samplers import dpmpp
 
 PROMPT = "a cat on a sofa at night"
-CROSS = ("CrossAttnDownBlock2D",) * 2, ("CrossAttnUpBlock2D",) * 2
 SHIPPED_UNET = dict(
-    sample_size=16, block_out_channels=(96, 192), layers_per_block=1, cross_attention_dim=192, attention_head_dim=4,
-    down_block_types=CROSS[0], up_block_types=CROSS[1],
+    sample_size=16, block_out_channels=(96, 160), layers_per_block=1, cross_attention_dim=192, attention_head_dim=4,
+    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D",) * 2,
 )  # fmt: skip
-SHIPPED_VAE = dict(block_out_channels=(32, 64, 96, 128))
+SHIPPED_VAE = dict(block_out_channels=(16, 48, 96, 128))
 
 
 def seconds(function):

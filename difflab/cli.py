@@ -178,11 +178,11 @@ def world(
 def report(
     out: Annotated[pathlib.Path, typer.Option(help="The folder for report.md and report.json.")] = pathlib.Path("book"),
     captions: Annotated[int, typer.Option(help="How many held-out captions to draw, one picture each.")] = 500,
-    choosing: Annotated[int, typer.Option(help="How many other captions to choose the guidance scale on.")] = 100,
+    choosing: Annotated[int, typer.Option(help="How many other captions to choose the guidance scale on.")] = 60,
 ):
     """Measure the embedded model: draw held-out captions and let the oracle say what is in the pictures.
 
-    With the default numbers this takes tens of minutes on two cores.
+    With the default numbers this takes some minutes on two cores.
     """
     if captions < 1 or choosing < 1:
         raise ValueError(f"--captions is {captions} and --choosing is {choosing}: both have to be at least 1")

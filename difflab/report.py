@@ -17,7 +17,7 @@ from difflab.judge import agreement, look
 from difflab.text_to_image import text_to_image
 
 HELD_OUT_SERIES, CHOOSING_SERIES = 900_000_001, 900_000_002  # seeds of scenes that no training ever draws
-SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
+SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 AIMS = {"noun": 0.92, "both nouns": 0.75, "both sides": 0.60, "color": 0.95, "place": 0.97, "time": 0.98}
 
 
@@ -86,7 +86,7 @@ def retrieval(n=100):
     return float((similarity.argmax(1) == own).float().mean()), float((similarity.argmax(0) == own).float().mean())
 
 
-def make(model, n=500, choosing=100, progress=None):
+def make(model, n=500, choosing=60, progress=None):
     """Measure everything and return it as one JSON-ready dict. ``progress(pictures_done)`` is called along the way."""
     began = time.monotonic()
     samples = [world.sample(HELD_OUT_SERIES, i) for i in range(n)]
@@ -160,7 +160,7 @@ def markdown(report):
     return "\n".join(lines) + "\n"
 
 
-def write(folder, n=500, choosing=100, progress=None):
+def write(folder, n=500, choosing=60, progress=None):
     """Write report.json and report.md into ``folder``, both or neither. Returns the report."""
     from difflab.model import load
 

@@ -14,7 +14,7 @@ from difflab.judge import Judge
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
-SHARD = "14MB"
+SHARD = "14.5MB"
 CURVE_POINTS = 100
 SOURCES = {
     "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",

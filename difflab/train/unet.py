@@ -255,7 +255,7 @@ def train(
         weight_decay=0.01,
         warmup=200,
         decay_from=decay_from,
-        average_decay=0.9995,
+        average_decay=0.998,
         seed=seed,
         resume=resume,
         workers=workers,
