@@ -40,7 +40,7 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 	$(BIN)/difflab train clip --resume
 	$(BIN)/difflab train unet --resume
 	$(BIN)/difflab train judge --resume
-	$(BIN)/difflab train assemble
+	$(BIN)/difflab train assemble --autoencoder runs/autoencoder --clip runs/clip --unet runs/unet --judge runs/judge
 
 report: $(STAMP)  ## measure the embedded model and write the report
 	$(BIN)/difflab report

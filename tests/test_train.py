@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -691,6 +692,27 @@ def test_large_parts_are_sharded(runs, tmp_path, monkeypatch):
     trained = UNet2DConditionModel.from_pretrained(runs / "unet/unet")
     for a, b in zip(stored.parameters(), trained.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-3)
+
+
+def test_one_part_trained_further_from_the_shipped_weights(runs, pipeline_folder, tmp_path):
+    """The other parts and their cards stay to the byte; the new card tells both runs."""
+    from difflab.train.assemble import assemble
+
+    shipped = tmp_path / "shipped"
+    shutil.copytree(pipeline_folder, shipped)
+    recipe("unet")(
+        out=tmp_path / "unet", init=shipped / "unet", vae=shipped / "vae", clip=shipped, smoke=True, device="cpu", seed=3
+    )
+    assemble(shipped, unet=[tmp_path / "unet"])
+    for name in ("vae", "text_encoder", "image_encoder"):
+        for path in (shipped / name).iterdir():
+            assert path.read_bytes() == (pipeline_folder / name / path.name).read_bytes(), path
+        assert (shipped / f"cards/{name}.json").read_text() == (pipeline_folder / f"cards/{name}.json").read_text()
+    head = "clip_head.safetensors"
+    assert (shipped / head).read_bytes() == (pipeline_folder / head).read_bytes()
+    first, second = (json.loads((folder / "cards/unet.json").read_text()) for folder in (pipeline_folder, shipped))
+    assert second["stages"][0] == first["stages"][0] and len(second["stages"]) == 2
+    assert second["samples"] == 2 * first["samples"]
 
 
 def test_parts_that_do_not_fit(runs, tmp_path):

@@ -184,18 +184,22 @@ def assemble(
     unet: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
     judge: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
 ) -> None:
-    """The trained parts as one Stable Diffusion folder, the oracle beside it: half precision, cards, sums."""
+    """The trained parts as one Stable Diffusion folder, the oracle beside it: half precision, cards, sums.
+
+    A part for which no run is named stays as it is.
+    """
     from difflab.model import weights_folder
     from difflab.train.assemble import assemble, assemble_judge
 
     try:
         folder = assemble(
             out or weights_folder(),
-            autoencoder=autoencoder or [Path("runs/autoencoder")],
-            clip=clip or [Path("runs/clip")],
-            unet=unet or [Path("runs/unet")],
+            autoencoder=autoencoder or [],
+            clip=clip or [],
+            unet=unet or [],
         )
-        assemble_judge(folder.parent / "judge", judge=judge or [Path("runs/judge")])
+        if judge:
+            assemble_judge(folder.parent / "judge", judge=judge)
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

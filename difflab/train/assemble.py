@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -76,9 +77,17 @@ def stage(run: str | Path) -> dict:
     }
 
 
-def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module) -> dict:
-    """The card of one part: what it is, how large, and every training run that made it, in order."""
+def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module, before: Path) -> dict:
+    """The card of one part: what it is, how large, and every training run that made it, in order.
+
+    `before` is the card of the part that is replaced. It stays whole where no run made a new part, and its runs come
+    first where the new ones went on from its weights.
+    """
+    if not runs:
+        return json.loads(before.read_text(encoding="utf-8"))
     stages = [stage(run) for run in runs]
+    if stages[0]["continues_another_run"] and before.is_file():
+        stages = json.loads(before.read_text(encoding="utf-8"))["stages"] + stages
     return {
         "part": name,
         "class": type(module).__name__,
@@ -121,26 +130,24 @@ def clean_configs(folder: Path) -> None:
 def assemble(
     out: str | Path,
     *,
-    autoencoder: list[str | Path],
-    clip: list[str | Path],
-    unet: list[str | Path],
+    autoencoder: Sequence[str | Path] = (),
+    clip: Sequence[str | Path] = (),
+    unet: Sequence[str | Path] = (),
 ) -> Path:
     """Write the pipeline folder `out` from run folders; returns its path.
 
     Each part is given as the runs that made it, in order; the last one holds the model (a decoder trained further:
-    `autoencoder=["runs/autoencoder", "runs/decoder"]`). `out` is replaced whole, once everything is written.
+    `autoencoder=["runs/autoencoder", "runs/decoder"]`). A part without runs stays as `out` has it, so that one part can
+    be trained further from the shipped weights. `out` is replaced whole, once everything is written.
 
-    Raises ValueError when a run is missing or the parts do not fit each other.
+    Raises ValueError when a run or a part is missing or the parts do not fit each other.
     """
     out = Path(out)
-    for name, runs in (("autoencoder", autoencoder), ("clip", clip), ("unet", unet)):
-        if not runs:
-            raise ValueError(f"{name}=[] names no run folder")
-    towers = Path(clip[-1]) / "clip"
+    towers = Path(clip[-1]) / "clip" if clip else out
     parts = {
-        "vae": data.load_weights(AutoencoderKL, Path(autoencoder[-1]) / "vae"),
+        "vae": data.load_weights(AutoencoderKL, (Path(autoencoder[-1]) if autoencoder else out) / "vae"),
         "text_encoder": data.load_weights(CLIPTextModel, towers / "text_encoder"),
-        "unet": data.load_weights(UNet2DConditionModel, Path(unet[-1]) / "unet"),
+        "unet": data.load_weights(UNet2DConditionModel, (Path(unet[-1]) if unet else out) / "unet"),
         "image_encoder": data.load_weights(CLIPVisionModelWithProjection, towers / "image_encoder"),
     }
     tokenizer = tokens.load(towers / "tokenizer")
@@ -157,7 +164,10 @@ def assemble(
         "image_encoder": ("clip", clip),
         "unet": ("unet", unet),
     }
-    cards = {name: card(name, recipe, runs, parts[name]) for name, (recipe, runs) in made_by.items()}
+    cards = {
+        name: card(name, recipe, runs, parts[name], out / "cards" / f"{name}.json")
+        for name, (recipe, runs) in made_by.items()
+    }
     trained_on = cards["unet"]["stages"][-1]["settings"].get("latents")
     if trained_on is not None:
         from difflab.train.unet import fingerprint
@@ -165,7 +175,7 @@ def assemble(
         mark = fingerprint(parts["vae"])
         if mark != trained_on:
             raise ValueError(
-                f"the U-Net learned the latents of encoder {trained_on}, but {autoencoder[-1]} has encoder {mark}: "
+                f"the U-Net learned the latents of encoder {trained_on}, but the autoencoder has encoder {mark}: "
                 "take the autoencoder it was trained with, or one continued from it with decoder_only"
             )
 
@@ -194,13 +204,11 @@ def assemble(
     return out
 
 
-def assemble_judge(out: str | Path, *, judge: list[str | Path]) -> Path:
+def assemble_judge(out: str | Path, *, judge: Sequence[str | Path]) -> Path:
     """Write the oracle's folder `out` from its run folder, weights, card and sums; returns its path.
 
     Raises ValueError when the run is missing.
     """
-    if not judge:
-        raise ValueError("judge=[] names no run folder")
     weights = Path(judge[-1]) / "judge" / "judge.safetensors"
     if not weights.is_file():
         raise ValueError(f"{weights} is missing: train the judge first")
@@ -210,7 +218,8 @@ def assemble_judge(out: str | Path, *, judge: list[str | Path]) -> Path:
     def write(folder: Path) -> None:
         shutil.copyfile(weights, folder / weights.name)
         (folder / "card.json").write_text(
-            json.dumps(card("judge", "judge", judge, module), indent=1) + "\n", encoding="utf-8"
+            json.dumps(card("judge", "judge", judge, module, Path(out) / "card.json"), indent=1) + "\n",
+            encoding="utf-8",
         )
         write_sums(folder)
 

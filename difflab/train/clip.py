@@ -25,10 +25,10 @@ from difflab.train import tokenizer as tokens
 WIDTH = 192
 TEXT = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768}
 VISION = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512, "patch_size": 16}
-STEPS = 10_000
+STEPS = 800  # as the shipped weights; more is better
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
-PICTURES = 40_000
+PICTURES = 24_000
 CAPTIONS = 4
 RETRIEVAL = 100
 SMOKE = {"steps": 4, "batch_size": 8, "pictures": 16, "retrieval": 8, "width": 32, "layers": 1}
