@@ -700,9 +700,8 @@ def test_one_part_trained_further_from_the_shipped_weights(runs, pipeline_folder
 
     shipped = tmp_path / "shipped"
     shutil.copytree(pipeline_folder, shipped)
-    recipe("unet")(
-        out=tmp_path / "unet", init=shipped / "unet", vae=shipped / "vae", clip=shipped, smoke=True, device="cpu", seed=3
-    )
+    parts = {"init": shipped / "unet", "vae": shipped / "vae", "clip": shipped}
+    recipe("unet")(out=tmp_path / "unet", smoke=True, device="cpu", seed=3, **parts)
     assemble(shipped, unet=[tmp_path / "unet"])
     for name in ("vae", "text_encoder", "image_encoder"):
         for path in (shipped / name).iterdir():
