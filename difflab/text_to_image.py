@@ -10,7 +10,7 @@ from difflab.samplers import by_name, randn
 
 @torch.inference_mode()
 def text_to_image(
-    model, prompt, *, num_inference_steps=20, guidance_scale=5.0, negative_prompt="", sampler="dpm++", seed=0
+    model, prompt, *, num_inference_steps=20, guidance_scale=4.0, negative_prompt="", sampler="dpm++", seed=0
 ):
     """Pictures of what the prompt says: a list of PIL images, one for each prompt.
 
@@ -36,7 +36,7 @@ def text_to_image(
 
 
 def text_to_latents(
-    model, prompt, *, num_inference_steps=20, guidance_scale=5.0, negative_prompt="", sampler="dpm++", seed=0
+    model, prompt, *, num_inference_steps=20, guidance_scale=4.0, negative_prompt="", sampler="dpm++", seed=0
 ):
     """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
     prompts = as_prompts(prompt)
