@@ -137,8 +137,12 @@ def markdown(report):
         aim = f"{AIMS[question]:.0%}" if question in AIMS else ""
         cells = [share(report["agreement"][column][question]) for column in columns]
         lines.append(f"| {question} | {aim} | " + " | ".join(cells) + " |")
+    generated = report["agreement"]["generated"]
+    missed = [q for q, aim in AIMS.items() if q in generated and generated[q][0] / generated[q][1] < aim]
     recall = report["retrieval"]
     lines += [
+        "",
+        f"Still short of the aim: {', '.join(missed)}." if missed else "Every aim of this table is reached.",
         "",
         "*noun*: a thing that is alone or wears a hat is recognized first. *both nouns*, *both sides*: of two "
         "neighbors. *on*: rider and seat. *wearing*: the hat is seen. *color*: of the first thing.",
