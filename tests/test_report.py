@@ -1,5 +1,6 @@
 """The report is made from runs, shows them truly, and the one in the book is the one that was measured."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -44,3 +45,9 @@ def test_stored_psnr_is_what_the_shipped_autoencoder_does():
     rebuilt = report.reconstruct(difflab.load(), pictures)
     mean = sum(report.psnr(a, b) for a, b in zip(pictures, rebuilt, strict=True)) / len(pictures)
     assert mean == pytest.approx(stored["psnr"], abs=1.0)
+
+
+def test_the_default_guidance_scale_is_the_one_that_was_measured_best():
+    stored = json.loads((ROOT / "book" / "report.json").read_text(encoding="utf-8"))
+    for function in (difflab.text_to_image, difflab.text_to_latents):
+        assert inspect.signature(function).parameters["guidance_scale"].default == stored["guidance_scale"]

@@ -42,7 +42,7 @@ def test_it_is_the_loop_and_nothing_else(random_model):
     predict_noise = classifier_free_guidance(m.predict_noise, m.encode_text(PROMPT), m.encode_text(""), 5.0)
     *_, last = sample(predict_noise, noise((1, 4, 8, 8), 3), dpmpp(m.schedule, 6))
     (by_hand,) = m.decode(last.x)
-    (ours,) = text_to_image(m, PROMPT, num_inference_steps=6, seed=3)
+    (ours,) = text_to_image(m, PROMPT, num_inference_steps=6, guidance_scale=5.0, seed=3)
     assert arrays([by_hand]).tolist() == arrays([ours]).tolist()
 
 
