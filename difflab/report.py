@@ -140,6 +140,7 @@ def markdown(report):
     generated = report["agreement"]["generated"]
     missed = [q for q, aim in AIMS.items() if q in generated and generated[q][0] / generated[q][1] < aim]
     recall = report["retrieval"]
+    tried = {"place": [0, 0], "both sides": [0, 0]} | next(iter(report["sweep"].values()))
     lines += [
         "",
         f"Still short of the aim: {', '.join(missed)}." if missed else "Every aim of this table is reached.",
@@ -155,11 +156,16 @@ def markdown(report):
         "",
         "## Guidance",
         "",
+        f"The scale was chosen on these {tried['place'][1]} other captions, only {tried['both sides'][1]} of them with "
+        "two neighbors: differences of several points are chance, and neighboring scales are hardly told apart. The "
+        "table above, with more captions, is the one to quote.",
+        "",
         "| guidance scale | " + " | ".join(AIMS) + " | mean |",
         "|---|" + "---|" * (len(AIMS) + 1),
     ]
     for scale, counts in report["sweep"].items():
-        cells = [f"{counts[q][0] / counts[q][1]:.0%}" for q in AIMS]
+        asked = [counts.get(question) for question in AIMS]
+        cells = [f"{right_asked[0] / right_asked[1]:.0%}" if right_asked else "not asked" for right_asked in asked]
         lines.append(f"| {float(scale):g} | " + " | ".join(cells) + f" | {mean_score(counts):.0%} |")
     return "\n".join(lines) + "\n"
 
