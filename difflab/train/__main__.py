@@ -1,6 +1,8 @@
 """The training commands: `python -m difflab.train NAME`; the main command line includes `app` as `difflab train`."""
 
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,26 +14,48 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Out = Annotated[Path | None, typer.Option(help="Run folder: checkpoints, log, samples, the model.")]
 Data = Annotated[Path | None, typer.Option(help="Your own pictures: a folder with metadata.jsonl (file_name, text).")]
-Steps = Annotated[int | None, typer.Option(help="Length of the recipe; left out, the recipe's own.")]
-Minutes = Annotated[float | None, typer.Option(help="Train this long instead of a number of steps.")]
-BatchSize = Annotated[int | None, typer.Option(help="Pictures a step, over all processes.")]
-Rate = Annotated[float | None, typer.Option(help="Highest learning rate; left out, the recipe's own.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the run folder, if there is one.")]
 Init = Annotated[Path | None, typer.Option(help="Start from the weights in this folder.")]
+Pictures = Annotated[int | None, typer.Option(help="How many pictures to draw and keep once.")]
+CacheFolder = Annotated[Path | None, typer.Option(help="Where to keep them; left out, beside OUT.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, data and noise.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, no, bf16 or fp16.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; left out, one a core.")]
-Workers = Annotated[int, typer.Option(help="Processes that draw batches ahead; worth it beside a GPU.")]
-SaveMinutes = Annotated[float, typer.Option(help="Minutes between checkpoints.")]
-ValidateMinutes = Annotated[float, typer.Option(help="Minutes between validations and sample sheets.")]
-LogEvery = Annotated[int, typer.Option(help="Steps between lines of the log.")]
 Smoke = Annotated[bool, typer.Option("--smoke", help="A tiny model and a handful of steps: does it run at all?")]
+
+
+def every_training(
+    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Train this long instead of a number of steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures a step, over all processes.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT's checkpoint, if there is one.")] = False,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, no, bf16 or fp16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; left out, one a core.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that draw batches ahead; worth it beside a GPU.")] = 0,
+    save_minutes: Annotated[float | None, typer.Option(help="Minutes between checkpoints.")] = None,
+    validate_minutes: Annotated[float | None, typer.Option(help="Minutes between validations and samples.")] = None,
+    log_every: Annotated[int | None, typer.Option(help="Steps between lines of the log.")] = None,
+    smoke: Smoke = False,
+) -> None:
+    """The options that every training has; what is left out is as the recipe says."""
+
+
+def recipe_command(own: Callable[..., None]) -> None:
+    """Add the command `own`: its name, its description, its options, and those of `every_training`."""
+
+    def command(**options) -> None:
+        run(own.__name__, **options)
+
+    shared = inspect.signature(every_training).parameters
+    command.__signature__ = inspect.Signature([*inspect.signature(own).parameters.values(), *shared.values()])
+    app.command(own.__name__, help=own.__doc__)(command)
 
 
 def run(name: str, **options) -> None:
     """Run a recipe with the options that were given; errors of the user's become one line, Ctrl-C exit status 130."""
     given = {key: value for key, value in options.items() if value is not None}
+    if "data" in given:
+        given["data_folder"] = given.pop("data")
     train = recipe(name)
     from transformers.utils import logging
 
@@ -51,129 +75,55 @@ def training() -> None:
 
 
 @app.command()
+def tokenizer(out: Out = None, data: Data = None, seed: Seed = 0, smoke: Smoke = False) -> None:
+    """The words of the captions as a CLIPTokenizer; OUT is its folder, by default runs/tokenizer."""
+    run("tokenizer", out=out, data=data, seed=seed, smoke=smoke)
+
+
+@recipe_command
 def autoencoder(
-    out: Out = Path("runs/autoencoder"),
+    out: Out = None,
     data: Data = None,
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch_size: BatchSize = None,
-    learning_rate: Rate = None,
+    init: Init = None,
     crop_until: Annotated[
         float | None, typer.Option(help="Train on 64x64 crops up to this part of the run (0 to 1).")
     ] = None,
     decoder_only: Annotated[
         bool, typer.Option("--decoder-only", help="Keep the encoder of --init; latents stay the same.")
     ] = False,
-    init: Init = None,
-    resume: Resume = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    workers: Workers = 0,
-    save_minutes: SaveMinutes = 5.0,
-    validate_minutes: ValidateMinutes = 15.0,
-    log_every: LogEvery = 50,
-    smoke: Smoke = False,
 ) -> None:
-    """Pictures to latents and back (AutoencoderKL); the model is OUT/vae."""
-    options = {key: value for key, value in locals().items() if key != "data"}
-    run("autoencoder", data_folder=data, **options)
+    """Pictures to latents and back (AutoencoderKL); the model is OUT/vae, OUT by default runs/autoencoder."""
 
 
-@app.command()
-def tokenizer(
-    out: Out = Path("runs/tokenizer"),
-    data: Data = None,
-    seed: Seed = 0,
-    smoke: Smoke = False,
-) -> None:
-    """The words of the captions as a CLIPTokenizer; OUT is its folder."""
-    run("tokenizer", data_folder=data, out=out, seed=seed, smoke=smoke)
-
-
-Pictures = Annotated[int | None, typer.Option(help="How many pictures to draw once and keep, 49 KB each.")]
-CacheFolder = Annotated[Path | None, typer.Option(help="Where to keep them; left out, `pictures` beside OUT.")]
-
-
-@app.command()
+@recipe_command
 def clip(
-    out: Out = Path("runs/clip"),
-    tokenizer: Annotated[Path, typer.Option(help="Folder of the tokenizer.")] = Path("runs/tokenizer"),
+    out: Out = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer.")] = None,
     data: Data = None,
+    init: Init = None,
     pictures: Pictures = None,
     cache: CacheFolder = None,
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch_size: BatchSize = None,
-    learning_rate: Rate = None,
-    init: Init = None,
-    resume: Resume = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    workers: Workers = 0,
-    save_minutes: SaveMinutes = 5.0,
-    validate_minutes: ValidateMinutes = 5.0,
-    log_every: LogEvery = 50,
-    smoke: Smoke = False,
 ) -> None:
-    """Text tower and image tower, trained to agree (CLIPModel); the parts are in OUT/clip."""
-    options = {key: value for key, value in locals().items() if key != "data"}
-    run("clip", data_folder=data, **options)
+    """Text tower and image tower, trained to agree (CLIPModel); in OUT/clip, OUT by default runs/clip."""
 
 
-@app.command()
+@recipe_command
 def unet(
-    out: Out = Path("runs/unet"),
-    vae: Annotated[Path, typer.Option(help="Folder of the trained autoencoder.")] = Path("runs/autoencoder/vae"),
-    clip: Annotated[Path, typer.Option(help="Folder with tokenizer and text_encoder.")] = Path("runs/clip/clip"),
+    out: Out = None,
+    vae: Annotated[Path | None, typer.Option(help="Folder of the trained autoencoder.")] = None,
+    clip: Annotated[Path | None, typer.Option(help="Folder with tokenizer and text_encoder.")] = None,
     data: Data = None,
-    pictures: Annotated[int | None, typer.Option(help="How many pictures to encode once and keep, 4 KB each.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Where to keep them; left out, `latents` beside OUT.")] = None,
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch_size: BatchSize = None,
-    learning_rate: Rate = None,
-    decay_from: Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")] = None,
     init: Init = None,
-    resume: Resume = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    workers: Workers = 0,
-    save_minutes: SaveMinutes = 5.0,
-    validate_minutes: ValidateMinutes = 15.0,
-    log_every: LogEvery = 100,
-    smoke: Smoke = False,
+    pictures: Pictures = None,
+    cache: CacheFolder = None,
+    decay_from: Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")] = None,
 ) -> None:
-    """Noisy latents and text to the noise in them (UNet2DConditionModel); the model is OUT/unet."""
-    options = {key: value for key, value in locals().items() if key != "data"}
-    run("unet", data_folder=data, **options)
+    """Noisy latents and text to their noise (UNet2DConditionModel); the model is OUT/unet, OUT by default runs/unet."""
 
 
-@app.command()
-def judge(
-    out: Out = Path("runs/judge"),
-    steps: Steps = None,
-    minutes: Minutes = None,
-    batch_size: BatchSize = None,
-    learning_rate: Rate = None,
-    resume: Resume = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    workers: Workers = 0,
-    save_minutes: SaveMinutes = 5.0,
-    validate_minutes: ValidateMinutes = 3.0,
-    log_every: LogEvery = 50,
-    smoke: Smoke = False,
-) -> None:
-    """What is in a picture (the oracle that measures all the others); the weights are in OUT/judge."""
-    run("judge", **locals())
+@recipe_command
+def judge(out: Out = None) -> None:
+    """What is in a picture (the oracle that measures the others); in OUT/judge, OUT by default runs/judge."""
 
 
 @app.command()

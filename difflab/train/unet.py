@@ -1,7 +1,7 @@
 """The U-Net: from a noisy latent, a timestep and a text embedding to the noise (diffusers' UNet2DConditionModel).
 
 Denoising training of Ho, Jain and Abbeel 2020 (arXiv 2006.11239) on the latents of Rombach et al. 2022 (2112.10752),
-with the min-SNR weighting of Hang et al. 2023 (2303.09556) and captions dropped for classifier-free guidance (Ho and
+with the debiased weighting of Yu et al. 2023 (2310.08442) and captions dropped for classifier-free guidance (Ho and
 Salimans 2022, 2207.12598). Pictures are encoded once; the autoencoder and the text tower stay as they are.
 """
 
@@ -33,7 +33,7 @@ LEARNING_RATE = 1e-3
 PICTURES = 20_000
 CAPTIONS = 4
 DROP_CAPTION = 0.1
-SNR_GAMMA = 5.0
+LEAST_SNR = 0.04
 VALIDATION = 512
 SMOKE = {"steps": 4, "batch_size": 4, "pictures": 12, "channels": (32, 64), "validation": 4}
 
@@ -69,13 +69,13 @@ def build(text_width: int, channels: tuple[int, ...] = CHANNELS) -> UNet2DCondit
     )
 
 
-def min_snr_weight(snr: Tensor, gamma: float = SNR_GAMMA) -> Tensor:
-    """min(SNR, gamma) / SNR, the weight of the noise error (Hang et al. 2023, section 3.4).
+def debiased_weight(snr: Tensor, least: float = LEAST_SNR) -> Tensor:
+    """1 / sqrt(SNR), the weight of the noise error (Yu et al. 2023, equation 11), with the SNR taken as at least `least`.
 
-    The squared error of the noise is SNR times that of the clean picture; this keeps nearly clean inputs, where the
-    SNR is huge, from drowning the rest.
+    The squared error of the noise is SNR times that of the clean picture. Left alone it is all about nearly clean
+    inputs, and layout, which the text decides while there is little but noise, hardly counts.
     """
-    return snr.clamp(max=gamma) / snr
+    return snr.clamp(min=least).rsqrt()
 
 
 def spread_timesteps(count: int, generator: torch.Generator, total: int = 1000) -> Tensor:
@@ -175,7 +175,7 @@ def train(
 
     schedule = NoiseSchedule.scaled_linear(beta_start=0.00085, beta_end=0.012)
     alpha_bar = schedule.alphas_cumprod.float().to(accelerator.device)  # T
-    weight = min_snr_weight(alpha_bar / (1.0 - alpha_bar))  # T
+    weight = debiased_weight(alpha_bar / (1.0 - alpha_bar))  # T
 
     def squared_error(z: Tensor, t: Tensor, eps: Tensor, ids: Tensor) -> Tensor:
         """Mean squared error of the predicted noise for each latent: (B,4,16,16), (B,), (B,4,16,16), (B,77) -> (B,)."""
@@ -274,7 +274,7 @@ def train(
             "captions_per_picture": ids.shape[1],
             "learning_rate": learning_rate,
             "drop_caption": DROP_CAPTION,
-            "snr_gamma": SNR_GAMMA,
+            "least_snr": LEAST_SNR,
             "init": str(init) if init else None,
             "smoke": smoke,
         },

@@ -1,0 +1,19 @@
+"""Chapters link to one another by the project's address, which works on Colab too; in the book it is the page itself."""
+
+import posixpath
+import re
+
+
+def to_own_pages(app, docname, source):
+    blob = re.escape(f"{app.config.html_theme_options['repository_url']}/blob/main/")
+    folder = posixpath.dirname(docname)
+    source[0] = re.sub(
+        rf"\]\({blob}((?:notebooks|book)/[\w.-]+\.(?:ipynb|md))",
+        lambda match: f"]({posixpath.relpath(match[1], folder)}",
+        source[0],
+    )
+
+
+def setup(app):
+    app.connect("source-read", to_own_pages)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
