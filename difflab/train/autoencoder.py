@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
+from difflab.latent import psnr
 from difflab.train import data, runner
 
 CHANNELS = (16, 48, 96, 128)
@@ -74,11 +75,6 @@ def random_crops(x: Tensor, size: int, generator: torch.Generator) -> Tensor:
     lefts = torch.randint(0, width - size + 1, (len(x),), generator=generator).tolist()
     corners = zip(x, tops, lefts, strict=True)
     return torch.stack([p[:, top : top + size, left : left + size] for p, top, left in corners])
-
-
-def psnr(y: Tensor, x: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each picture, (B,3,H,W) in [-1, 1] -> (B,)."""
-    return 10.0 * torch.log10(4.0 / ((y.clamp(-1, 1) - x) ** 2).mean(dim=(1, 2, 3)).clamp_min(1e-10))
 
 
 @torch.no_grad()

@@ -1,9 +1,7 @@
 """CLIP: a text tower and an image tower whose embeddings of a caption and its picture point the same way.
 
-The contrastive training of Radford et al. 2021 (arXiv 2103.00020), made small, with transformers' CLIPModel, and with
-captions in which left and right change places as further wrong answers (Yuksekgonul et al. 2023, arXiv 2210.01936):
-without them the towers need not read the order of the words, and do not. The U-Net later listens to the text tower;
-search and image variations use both.
+The contrastive training of Radford et al. 2021 (arXiv 2103.00020), made small, with transformers' CLIPModel. The U-Net
+later listens to the text tower; search and image variations use both.
 """
 
 from pathlib import Path
@@ -21,6 +19,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+from difflab.clip import join_towers
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
@@ -60,20 +59,14 @@ def build(vocabulary: int, *, start: int, end: int, width: int = WIDTH, layers: 
 
 
 def contrastive_loss(image: Tensor, text: Tensor, logit_scale: Tensor) -> Tensor:
-    """CLIP's loss (Radford et al. 2021, figure 3): embeddings (B,d) of pictures, (B+K,d) of texts -> a scalar.
+    """CLIP's loss (Radford et al. 2021, figure 3): embeddings (B,d) of pictures and of their captions -> a scalar.
 
-    Each picture must choose its caption among all texts: the B captions, then K wrong ones that are nobody's. Each
-    caption must choose its picture.
+    Each picture must choose its caption among all captions of the batch, and each caption its picture.
     """
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
-    logits = logit_scale.exp().clamp(max=100.0) * image @ text.T  # B,B+K
+    logits = logit_scale.exp().clamp(max=100.0) * image @ text.T  # B,B
     own = torch.arange(len(logits), device=logits.device)
-    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits[:, : len(own)].T, own))
-
-
-def swap(ids: Tensor, a: int, b: int) -> Tensor:
-    """Token ids with a and b exchanged: "the cat to the left of the dog" becomes "... to the right of the dog"."""
-    return torch.where(ids == a, b, torch.where(ids == b, a, ids))
+    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
 
 
 def trim(ids: Tensor, end: int) -> Tensor:
@@ -140,25 +133,6 @@ def pick(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Ten
     return found
 
 
-def load_model(folder: str | Path) -> CLIPModel:
-    """Put the CLIPModel together again from text_encoder, image_encoder and clip_head.safetensors in `folder`."""
-    from safetensors.torch import load_file
-
-    folder = Path(folder)
-    text = data.load_weights(CLIPTextModel, folder / "text_encoder")
-    vision = data.load_weights(CLIPVisionModelWithProjection, folder / "image_encoder")
-    width = text.config.projection_dim
-    model = CLIPModel(
-        CLIPConfig(text_config=text.config.to_dict(), vision_config=vision.config.to_dict(), projection_dim=width)
-    )
-    head = {k: v.float() for k, v in load_file(folder / "clip_head.safetensors").items()}
-    known = {**head}
-    for part, prefix in ((text, "text_model."), (vision, "vision_model.")):
-        known |= {n if n in model.state_dict() else prefix + n: v for n, v in part.state_dict().items()}
-    model.load_state_dict(known)
-    return model
-
-
 def train(
     *,
     out: str | Path = "runs/clip",
@@ -200,9 +174,6 @@ def train(
         cached = data.cache_pictures(training, count, cache, captions=CAPTIONS)
     ids = data.token_table(tokenizer, cached.captions)  # N,4,77
     end = tokenizer.eos_token_id
-    sides = [tokenizer.convert_tokens_to_ids(f"{word}</w>") for word in ("left", "right")]
-    if tokenizer.unk_token_id in sides:  # a vocabulary of your own may know neither
-        sides = [end, end]
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -214,7 +185,7 @@ def train(
             layers=SMOKE["layers"] if smoke else None,
         )
     if init is not None:
-        model = load_model(init)
+        model = join_towers(init)
     x_unseen, captions = distinct(unseen, SMOKE["retrieval"] if smoke else RETRIEVAL)
     ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, captions))
 
@@ -225,25 +196,19 @@ def train(
         return {"picture": torch.from_numpy(cached.pictures[index.numpy()]), "ids": chosen}
 
     def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
-        wrong = swap(batch["ids"], *sides)
-        wrong = wrong[(wrong != batch["ids"]).any(dim=1)]  # K,L
-        image, text = embed(model, data.to_tensor(batch["picture"]), torch.cat([batch["ids"], wrong]))
+        image, text = embed(model, data.to_tensor(batch["picture"]), batch["ids"])
         with torch.autocast(image.device.type, enabled=False):
             loss = contrastive_loss(image, text, model.logit_scale)
         return loss, {"logit_scale": model.logit_scale.detach().exp()}
 
     def validate() -> dict[str, float]:
-        wrong_ids = swap(ids_unseen, *sides)
-        texts = torch.cat([ids_unseen, wrong_ids]).to(accelerator.device)
-        with accelerator.autocast():
-            image, text = embed(model, x_unseen.to(accelerator.device), texts)
-        text, wrong = text.chunk(2)
-        scores = retrieval(image, text) | {"among": float(len(captions))}
-        sided = (wrong_ids != ids_unseen).any(dim=1)
-        if sided.any():
-            better = (F.normalize(image) * (F.normalize(text) - F.normalize(wrong))).sum(dim=1)[sided] > 0
-            scores |= {"sides": float(better.float().mean())}  # the true caption beats the one with the sides swapped
-        return scores
+        images, texts = [], []
+        for x, i in zip(x_unseen.split(25), ids_unseen.split(25), strict=True):
+            with accelerator.autocast():
+                image, text = embed(model, x.to(accelerator.device), i.to(accelerator.device))
+            images.append(image)
+            texts.append(text)
+        return retrieval(torch.cat(images), torch.cat(texts)) | {"among": float(len(captions))}
 
     return runner.fit(
         accelerator,

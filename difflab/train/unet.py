@@ -70,7 +70,7 @@ def build(text_width: int, channels: tuple[int, ...] = CHANNELS) -> UNet2DCondit
 
 
 def debiased_weight(snr: Tensor, least: float = LEAST_SNR) -> Tensor:
-    """1 / sqrt(SNR), the weight of the noise error (Yu et al. 2023, equation 11), with the SNR taken as at least `least`.
+    """1 / sqrt(SNR), the weight of the noise error (Yu et al. 2023, section 3), the SNR taken as at least `least`.
 
     The squared error of the noise is SNR times that of the clean picture. Left alone it is all about nearly clean
     inputs, and layout, which the text decides while there is little but noise, hardly counts.
