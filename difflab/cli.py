@@ -129,7 +129,8 @@ def demo(
 ):
     """Draw one contact sheet of what the model does.
 
-    Six prompts from one noise; one prompt at six guidance scales; one prompt through every sampler.
+    A row for every subject of the book: text, guidance, negative prompts, samplers, cross-attention, CLIP search, the
+    latent, training.
     """
     import difflab
     from difflab.demo import demo as draw_demo

@@ -1,10 +1,14 @@
-"""One contact sheet of what the embedded model can do: `difflab demo` writes it, the book's preface shows it."""
+"""One contact sheet of what the embedded model can do, a row for every subject of the book, for `difflab demo`."""
 
 from tqdm import tqdm
 
+from difflab import attention, clip, world
+from difflab.latent import channels_as_pictures
 from difflab.samplers import SAMPLERS
-from difflab.show import save_sheet
+from difflab.show import overlay, save_sheet
 from difflab.text_to_image import text_to_image
+from difflab.train.history import cells, sample_sheets
+from difflab.train.unet import PROMPTS as TRAINING_PROMPTS
 
 PROMPTS = (
     "a cat on a sofa at night",
@@ -15,39 +19,94 @@ PROMPTS = (
     "a bicycle on the beach at sunset",
 )
 GUIDANCE_SCALES = (0.0, 1.0, 2.0, 4.0, 7.0, 12.0)
+NEGATIVE_PROMPTS = (
+    "",
+    "a castle by day",
+    "a castle at night",
+    "a castle at sunset",
+    "a castle in the snow",
+    "a castle on the beach",
+)
 SAMPLER_STEPS = 10
+SEARCHED = 500  # scenes that the search looks through
+UNSEEN = 900_000_003  # a series of scenes that no training draws from
+
+
+def text(model, seed):
+    """One noise, six prompts."""
+    return "Text: one noise, six prompts", text_to_image(model, list(PROMPTS), seed=[seed] * len(PROMPTS)), PROMPTS
+
+
+def guidance(model, seed):
+    """One noise and prompt, six guidance scales."""
+    pictures = [text_to_image(model, PROMPTS[0], guidance_scale=scale, seed=seed)[0] for scale in GUIDANCE_SCALES]
+    named = {0.0: "0: the text is ignored", 1.0: "1: the text as trained"}
+    return f"Guidance: “{PROMPTS[0]}”", pictures, [named.get(scale, f"{scale:g}") for scale in GUIDANCE_SCALES]
+
+
+def negative(model, seed):
+    """One noise and prompt, six negative prompts."""
+    prompt, count = "a castle", len(NEGATIVE_PROMPTS)
+    pictures = text_to_image(
+        model, [prompt] * count, negative_prompt=list(NEGATIVE_PROMPTS), guidance_scale=3.0, seed=[seed] * count
+    )
+    captions = [f"not “{words}”" if words else "no negative prompt" for words in NEGATIVE_PROMPTS]
+    return f"Negative prompts: “{prompt}”", pictures, captions
+
+
+def samplers(model, seed):
+    """One noise and prompt, every sampler with few steps, where they differ."""
+    few = {"num_inference_steps": SAMPLER_STEPS, "seed": seed}
+    pictures = [text_to_image(model, PROMPTS[1], sampler=name, **few)[0] for name in SAMPLERS]
+    return f"Samplers, {SAMPLER_STEPS} steps: “{PROMPTS[1]}”", pictures, list(SAMPLERS)
+
+
+def listening(model, seed):
+    """A picture, and where five of its words were looked at."""
+    prompt, words = PROMPTS[0], ("cat", "on", "sofa", "at", "night")
+    with attention.record(model.unet) as maps:
+        picture = text_to_image(model, prompt, seed=seed)[0]
+    places = [attention.token_positions(model.tokenizer, prompt, word) for word in words]
+    lit = [overlay(picture, attention.heat_map(maps, place, picture.size[::-1])) for place in places]
+    return f"Cross-attention: “{prompt}”", [picture, *lit], ["the picture", *(f"“{word}”" for word in words)]
+
+
+def search(model, seed):
+    """The scenes that CLIP finds nearest to a prompt. (The tiny CLIP, whatever the model.)"""
+    towers = clip.load(device=model.device)
+    scenes = world.samples(SEARCHED, UNSEEN)
+    scores, found = clip.search(
+        towers.embed_text(PROMPTS[3]), towers.embed_images([scene.picture for scene in scenes]), k=6
+    )
+    pictures = [scenes[i].picture for i in found[0].tolist()]
+    title = f"CLIP: the nearest of {SEARCHED} unseen scenes to “{PROMPTS[3]}”"
+    return title, pictures, [f"cosine {score:.2f}" for score in scores[0].tolist()]
+
+
+def latents(model, seed):
+    """A scene, the four channels of its latent, and what comes back."""
+    given = world.sample(UNSEEN, seed, style="plain").picture
+    z = model.encode_image(given)
+    pictures = [given, *channels_as_pictures(z), model.decode(z)[0]]
+    return "Latent: a scene, its four channels, decoded", pictures, ["scene", "1", "2", "3", "4", "decoded"]
+
+
+def training(model, seed):
+    """The same prompt while the embedded model was trained."""
+    sheets = sample_sheets()
+    steps = list(sheets)[:: -(-len(sheets) // 6)]  # at most six
+    title = f"Training, by steps: “{TRAINING_PROMPTS[3]}”"
+    return title, [cells(sheets[step])[3] for step in steps], [f"{step:,}" for step in steps]
+
+
+ROWS = (text, guidance, negative, samplers, listening, search, latents, training)
 
 
 def sections(model, seed=0, *, progress=True):
-    """Draw the demo's pictures: a list of (title, pictures, captions), one row of the sheet each.
-
-    Text conditioning: one noise, six prompts. Guidance: one noise and prompt, six guidance scales. Samplers: one noise
-    and prompt, every sampler with few steps, where they differ. Later chapters add a row each.
-    """
-    jobs = [("Text: one noise, six prompts", prompt, prompt, {}) for prompt in PROMPTS]
-    jobs += [
-        (f"Guidance: “{PROMPTS[0]}”", _guidance_caption(scale), PROMPTS[0], {"guidance_scale": scale})
-        for scale in GUIDANCE_SCALES
-    ]
-    jobs += [
-        (f"Samplers, {SAMPLER_STEPS} steps: “{PROMPTS[1]}”", name, PROMPTS[1], {"sampler": name, **_few})
-        for name in SAMPLERS
-    ]
-    rows = {}
-    for title, caption, prompt, settings in tqdm(jobs, desc="demo", unit="picture", disable=not progress):
-        pictures, captions = rows.setdefault(title, ([], []))
-        pictures += text_to_image(model, prompt, seed=seed, **settings)
-        captions.append(caption)
-    return [(title, pictures, captions) for title, (pictures, captions) in rows.items()]
+    """Draw the demo's rows: a list of (title, pictures, captions). Later chapters add theirs to `ROWS`."""
+    return [row(model, seed) for row in tqdm(ROWS, desc="demo", unit="row", disable=not progress)]
 
 
 def demo(model, path, seed=0, *, progress=True):
     """Draw the contact sheet and write it to `path` as PNG; returns the path."""
     return save_sheet(sections(model, seed, progress=progress), path)
-
-
-_few = {"num_inference_steps": SAMPLER_STEPS}
-
-
-def _guidance_caption(scale):
-    return {0.0: "0: the text is ignored", 1.0: "1: the text as trained"}.get(scale, f"{scale:g}")

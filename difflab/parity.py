@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from difflab.guidance import in_interval, rescaled
 from difflab.loop import sample
 from difflab.model import load, noise
 from difflab.samplers import ddim, ddpm, dpmpp, euler, from_diffusers
@@ -92,16 +93,8 @@ def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sa
 
     Both start from the same noise and use the model's own noise schedule and spacing.
     """
-    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
-
-    kinds = {"dpm++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
     model = load(folder, device="cpu")
-    with quietly():
-        pipeline = StableDiffusionPipeline.from_pretrained(str(folder), safety_checker=None, torch_dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = kinds[sampler].from_config(
-        {**pipeline.scheduler.config, "timestep_spacing": model.schedule.timestep_spacing, "clip_sample": False}
-    )
+    pipeline = pipeline_of(folder, model, sampler)
     prompts = ["a cat on a sofa at night", "a red car in the snow"]
     rows = []
     for guidance_scale in guidance_scales:
@@ -114,21 +107,110 @@ def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sa
     return rows
 
 
+def guidance(folder, label, *, guidance_scale=7.5, num_inference_steps=6):
+    """What guidance is composed of against StableDiffusionPipeline on the folder's weights: the latents of two prompts
+    with a negative prompt, with guidance rescale, with guidance for the first half of the steps only.
+
+    For an epsilon model: of another one diffusers rescales what the network says, and we the noise it stands for.
+    """
+    model = load(folder, device="cpu")
+    pipeline = pipeline_of(folder, model, "dpm++")
+    prompts, negative = ["a cat on a sofa at night", "a red car in the snow"], "at night"
+    half = num_inference_steps // 2
+    timesteps = model.schedule.timesteps(num_inference_steps, drop_last=True).tolist()
+
+    def guided_no_more(pipeline, i, t, state):
+        """diffusers' documented way to stop guiding: from step `half` on, only the prompts' half of the batch."""
+        if i == half - 1:
+            pipeline._guidance_scale = 1.0
+            state["prompt_embeds"] = state["prompt_embeds"].chunk(2)[1]
+        return state
+
+    at_the_end = dict(
+        callback_on_step_end=guided_no_more, callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"]
+    )
+    rows = []
+    for what, ours, peers in (
+        ("negative prompt", {}, {}),
+        ("rescaled, 0.7", dict(combine=rescaled(0.7)), dict(guidance_rescale=0.7)),
+        ("first half only", dict(guidance_scale=in_interval(guidance_scale, timesteps[half - 1], 999)), at_the_end),
+    ):
+        shared = dict(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+        *_, last = text_to_latents(model, prompts, negative_prompt=negative, seed=7, **(shared | ours))
+        generator = [torch.Generator().manual_seed(7 + i) for i in range(len(prompts))]
+        theirs = pipeline(
+            prompts, negative_prompt=[negative] * 2, generator=generator, output_type="latent", **shared, **peers
+        ).images
+        difference = (last.x - theirs).abs().max().item()
+        rows.append(Row(f"guidance {guidance_scale:g}, {what}, {label}", "StableDiffusionPipeline", difference, 1e-4))
+    return rows
+
+
+def attention(folder, label):
+    """softmax(Q K^T / sqrt(d)) V against the U-Net's own attention: layer by layer, on what each layer was given, and
+    the whole network's answer with our processor in every layer."""
+    from difflab.attention import edit
+
+    model = load(folder, device="cpu")
+    given, wholes = {}, []
+
+    def remember(layer, arguments, keywords, answer):
+        given[layer] = (arguments, keywords, answer)
+
+    layers = [layer for layer in model.unet.modules() if hasattr(layer, "set_processor")]
+    hooks = [layer.register_forward_hook(remember, with_kwargs=True) for layer in layers]
+    x, text = noise((2, *model.latent_shape), seed=0), model.encode_text(["a cat on a sofa at night", "a red car"])
+    try:
+        wholes.append(model.predict_noise(x, 500, text))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    with edit(model.unet, lambda probs, site: probs, kind="both", pictures=2):
+        wholes.append(model.predict_noise(x, 500, text))
+        ours = [layer(*arguments, **keywords) for layer, (arguments, keywords, _) in given.items()]
+    by_layer = largest_difference(ours, [answer for *_, answer in given.values()])
+    whole = largest_difference(wholes[:1], wholes[1:])
+    return [
+        Row(f"attention, each of {len(layers)} layers, {label}", "AttnProcessor2_0", by_layer, 1e-5),
+        Row(f"attention, the whole U-Net, {label}", "AttnProcessor2_0", whole, 1e-5),
+    ]
+
+
 def table(weights=None):
-    """All of it: the samplers, the schedulers plugged in, and pictures from the shipped, a random and a v-prediction
-    model. weights: a pipeline folder to use in place of the shipped one. Takes some ten seconds."""
+    """All of it: the samplers, the schedulers plugged in, pictures from the shipped, a random and a v-prediction
+    model, ways to guide them, and attention. weights: a pipeline folder to use in place of the shipped one. Takes some
+    ten seconds."""
     from difflab.model import weights_folder
 
     rows = samplers() + plugged_in()
     rows += pictures(weights or weights_folder(), "shipped weights")
+    rows += guidance(weights or weights_folder(), "shipped weights")
+    rows += attention(weights or weights_folder(), "shipped weights")
     with tempfile.TemporaryDirectory() as folder:
         for prediction_type in ("epsilon", "v_prediction"):
             path = random_pipeline(Path(folder) / prediction_type, prediction_type=prediction_type)
             rows += pictures(path, f"random small SD 1.5, {prediction_type}")
+            if prediction_type == "epsilon":
+                rows += guidance(path, f"random small SD 1.5, {prediction_type}")
+                rows += attention(path, f"random small SD 1.5, {prediction_type}")
     return rows
 
 
 # -- the peer's side --------------------------------------------------------------------------------------------------
+
+
+def pipeline_of(folder, model, sampler):
+    """diffusers' pipeline of the folder's weights, in single precision, with the model's own spacing of timesteps."""
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    kinds = {"dpm++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
+    with quietly():
+        pipeline = StableDiffusionPipeline.from_pretrained(str(folder), safety_checker=None, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = kinds[sampler].from_config(
+        {**pipeline.scheduler.config, "timestep_spacing": model.schedule.timestep_spacing, "clip_sample": False}
+    )
+    return pipeline
 
 
 def make_scheduler(name, **settings):

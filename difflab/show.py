@@ -156,19 +156,19 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
     pictures = pictures * len(maps) if len(pictures) == 1 else pictures
     if len(pictures) != len(maps):
         raise ValueError(f"{len(pictures)} pictures for {len(maps)} maps: give one for each, or one for all")
-    lit = []
-    for picture, one in zip(pictures, maps, strict=True):
-        if one is None:
-            lit.append(picture)
-            continue
-        one = np.asarray(one, dtype=float)
-        if one.shape != (picture.height, picture.width):
-            raise ValueError(f"a map of {one.shape} does not lie over a picture {picture.height} x {picture.width}")
-        level = (one - one.min()) / (np.ptp(one) or 1.0)
-        gray = np.asarray(picture.convert("L"))[..., None] / 255
-        color = colormaps["inferno"](level)[..., :3]
-        lit.append(((0.4 * gray + 0.6 * color) * 255).round().astype(np.uint8))
+    lit = [picture if one is None else overlay(picture, one) for picture, one in zip(pictures, maps, strict=True)]
     return grid(lit, labels, columns or len(lit), title=title, size=size, alt=alt)
+
+
+def overlay(picture, one):
+    """One heat map (H, W) over one picture of that size, as a picture: see `heat`."""
+    picture, one = _picture(picture), np.asarray(one, dtype=float)
+    if one.shape != (picture.height, picture.width):
+        raise ValueError(f"a map of {one.shape} does not lie over a picture {picture.height} x {picture.width}")
+    level = (one - one.min()) / (np.ptp(one) or 1.0)
+    gray = np.asarray(picture.convert("L"))[..., None] / 255
+    color = colormaps["inferno"](level)[..., :3]
+    return PIL.Image.fromarray(((0.4 * gray + 0.6 * color) * 255).round().astype(np.uint8))
 
 
 def figure(width=6.0, height=3.2, *, rows=1, columns=1):

@@ -107,7 +107,10 @@ def test_world_writes_a_sheet(run, tmp_path):
 def test_demo_writes_a_sheet(run, random_folder, tmp_path):
     assert run("demo", "--model", random_folder, "--device", "cpu", "--out", "demo.png").exit_code == 0
     described = PIL.Image.open(tmp_path / "demo.png").info["Description"]
-    assert all(words in described for words in ("a cat on a sofa at night", "Guidance", "Samplers", "ddpm", "euler"))
+    assert all(words in described for words in ("a cat on a sofa at night", "ddpm", "euler", "not “a castle at night”"))
+    assert all(
+        subject in described for subject in ("Guidance", "Samplers", "Cross-attention", "CLIP", "Latent", "Training")
+    )
 
 
 def test_doctor_finds_this_machine_well(run):
