@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 
 # The application functions carry their file's name, so they are bound here, once, before anything can rebind them.
-from difflab.guidance import classifier_free_guidance, guide
+from difflab.guidance import classifier_free_guidance, guide, in_interval, rescaled
 from difflab.loop import Step, sample
 from difflab.model import LatentDiffusion, load, noise, pick_device, weights_folder
 from difflab.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp, euler, from_diffusers
@@ -34,9 +34,11 @@ __all__ = [
     "euler",
     "from_diffusers",
     "guide",
+    "in_interval",
     "load",
     "noise",
     "pick_device",
+    "rescaled",
     "sample",
     "text_to_image",
     "text_to_latents",

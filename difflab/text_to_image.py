@@ -2,7 +2,7 @@
 
 import torch
 
-from difflab.guidance import classifier_free_guidance
+from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
 from difflab.model import as_prompts, generators, text_computed_once
 from difflab.samplers import by_name, randn
@@ -10,14 +10,23 @@ from difflab.samplers import by_name, randn
 
 @torch.inference_mode()
 def text_to_image(
-    model, prompt, *, num_inference_steps=20, guidance_scale=4.0, negative_prompt="", sampler="dpm++", seed=0
+    model,
+    prompt,
+    *,
+    num_inference_steps=20,
+    guidance_scale=4.0,
+    negative_prompt="",
+    combine=guide,
+    sampler="dpm++",
+    seed=0,
 ):
     """Pictures of what the prompt says: a list of PIL images, one for each prompt.
 
     prompt: str or list of str. An empty one raises ValueError, unless guidance_scale is 0 and text plays no part.
     num_inference_steps: 1 to 1000, turns of the loop, each one call of the U-Net.
-    guidance_scale: 0 unconditional, 1 conditional, above 1 stronger.
+    guidance_scale: 0 unconditional, 1 conditional, above 1 stronger; or a function of the timestep (`in_interval`).
     negative_prompt: str, or a list with one for each prompt: what to move away from.
+    combine: how the two predictions become one: `guide`, or `rescaled`.
     sampler: "ddpm", "ddim", "dpm++", "euler", or a function of their form.
     seed: picture i is made from seed + i, or from the i-th of a list of seeds; the batch it is in makes no difference.
     """
@@ -27,6 +36,7 @@ def text_to_image(
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         negative_prompt=negative_prompt,
+        combine=combine,
         sampler=sampler,
         seed=seed,
     )
@@ -36,7 +46,15 @@ def text_to_image(
 
 
 def text_to_latents(
-    model, prompt, *, num_inference_steps=20, guidance_scale=4.0, negative_prompt="", sampler="dpm++", seed=0
+    model,
+    prompt,
+    *,
+    num_inference_steps=20,
+    guidance_scale=4.0,
+    negative_prompt="",
+    combine=guide,
+    sampler="dpm++",
+    seed=0,
 ):
     """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
     prompts = as_prompts(prompt)
@@ -50,6 +68,6 @@ def text_to_latents(
 
     x = randn((len(prompts), *model.latent_shape), random).to(model.device)  # B, 4, h, w
     predict_noise = classifier_free_guidance(
-        model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale
+        model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale, combine
     )
     yield from sample(predict_noise, x, sampler)

@@ -44,13 +44,28 @@ class PointNetwork(nn.Module):
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.leave = nn.Linear(width, 2)
 
-    def forward(self, x: Tensor, t: Tensor | int) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor | int, hint: Tensor | float = 0.0) -> Tensor:
         t = torch.as_tensor(t, device=x.device).expand(len(x))
         phase = (t / self.num_train_timesteps)[:, None] * self.frequencies  # B,waves
-        h = self.enter(torch.cat([x, phase.sin(), phase.cos()], dim=1))  # B,width
+        h = self.enter(torch.cat([x, phase.sin(), phase.cos()], dim=1)) + hint  # B,width
         for block in self.blocks:
             h = h + block(F.silu(h))
         return self.leave(F.silu(h))  # B,2
+
+
+class LabeledPointNetwork(PointNetwork):
+    """The same for points that belong to classes: (x (B, 2), t, label (B,)) -> (B, 2).
+
+    A label is 0, 1, ... for the classes and ``no_label``, which is num_labels, for "any of them": the empty prompt.
+    """
+
+    def __init__(self, num_labels: int, width: int = 128, **settings):
+        super().__init__(width=width, **settings)
+        self.no_label = num_labels
+        self.hints = nn.Embedding(num_labels + 1, width)
+
+    def forward(self, x: Tensor, t: Tensor | int, label: Tensor) -> Tensor:
+        return super().forward(x, t, self.hints(label))
 
 
 def train(
@@ -58,6 +73,8 @@ def train(
     points: Tensor,
     schedule,
     *,
+    labels: Tensor | None = None,
+    dropout: float = 0.1,
     steps: int = 2500,
     batch_size: int = 256,
     learning_rate: float = 4e-3,
@@ -66,15 +83,24 @@ def train(
     """Trains `network` to guess the noise (Ho et al. 2020, algorithm 1) and yields the loss of every step.
 
     The caller owns the loop: it may print, plot or stop at any step. The learning rate falls to zero along a cosine.
+    labels: (N,), the class of every point, for a `LabeledPointNetwork`. With probability `dropout` a label is replaced
+    by "no label", so that one network learns to guess with and without (Ho and Salimans 2022, algorithm 1).
     """
+    if labels is not None and len(labels) != len(points):
+        raise ValueError(f"{len(labels)} labels for {len(points)} points: give one for each")
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        x0 = points[torch.randint(len(points), (batch_size,), generator=generator)]  # B,2
+        chosen = torch.randint(len(points), (batch_size,), generator=generator)
+        x0 = points[chosen]  # B,2
         t = torch.randint(len(schedule.alphas_cumprod), (batch_size,), generator=generator)  # B
         noise = torch.randn(x0.shape, generator=generator)
-        loss = F.mse_loss(network(schedule.add_noise(x0, noise, t), t), noise)
+        hint = []
+        if labels is not None:
+            dropped = torch.rand(batch_size, generator=generator) < dropout
+            hint = [torch.where(dropped, network.no_label, labels[chosen])]
+        loss = F.mse_loss(network(schedule.add_noise(x0, noise, t), t, *hint), noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

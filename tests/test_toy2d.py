@@ -66,3 +66,27 @@ def test_training_yields_losses_that_fall_and_can_be_repeated():
     first, second = losses(), losses()
     assert first == second and len(first) == 200
     assert sum(first[-50:]) < 0.7 * sum(first[:10]) * 5
+
+
+def test_a_labeled_network_learns_to_guess_with_the_label_and_without():
+    """After training with dropout, "no label" means all points; without dropout it means nothing."""
+    points, labels = toy2d.two_moons(1000), torch.arange(1000) % 2
+    generator = torch.Generator().manual_seed(0)
+    x0, noise = points.repeat(2, 1), torch.randn(2000, 2, generator=generator)
+    t = torch.randint(300, 900, (2000,), generator=generator)
+    x, ideal = SCHEDULE.add_noise(x0, noise, t), toy2d.ideal_noise(points, SCHEDULE)
+
+    def off(dropout):
+        torch.manual_seed(0)
+        network = toy2d.LabeledPointNetwork(2, width=32, depth=2)
+        losses = list(toy2d.train(network, points, SCHEDULE, labels=labels, dropout=dropout, steps=300))
+        assert network.no_label == 2 and len(losses) == 300
+        with torch.no_grad():
+            return (network(x, t, torch.full((2000,), 2)) - ideal(x, t)).square().mean().sqrt()
+
+    assert off(0.2) < 0.3 < 0.6 < off(0.0)
+
+
+def test_labels_for_every_point():
+    with pytest.raises(ValueError, match="3 labels for 10 points"):
+        next(toy2d.train(toy2d.LabeledPointNetwork(2), torch.zeros(10, 2), SCHEDULE, labels=torch.zeros(3).long()))
