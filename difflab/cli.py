@@ -181,7 +181,7 @@ def report(
     captions: Annotated[int, typer.Option(help="How many held-out captions to draw, one picture each.")] = 500,
     choosing: Annotated[int, typer.Option(help="How many other captions to choose the guidance scale on.")] = 60,
 ):
-    """Measure the embedded model: draw held-out captions and let the oracle say what is in the pictures.
+    """Measure the shipped model: draw held-out captions and let the oracle say what is in the pictures.
 
     With the default numbers this takes some minutes on two cores.
     """

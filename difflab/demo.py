@@ -1,4 +1,4 @@
-"""One contact sheet of what the embedded model can do, a row for every subject of the book, for `difflab demo`."""
+"""One contact sheet of what the shipped model can do, a row for every subject of the book, for `difflab demo`."""
 
 from tqdm import tqdm
 
@@ -92,7 +92,7 @@ def latents(model, seed):
 
 
 def training(model, seed):
-    """The same prompt while the embedded model was trained."""
+    """The same prompt while the shipped model was trained."""
     sheets = sample_sheets()
     steps = list(sheets)[:: -(-len(sheets) // 6)]  # at most six
     title = f"Training, by steps: “{TRAINING_PROMPTS[3]}”"

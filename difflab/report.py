@@ -1,4 +1,4 @@
-"""The report: how good the embedded model is, by the oracle's count, beside the ceilings it cannot pass.
+"""The report: how good the shipped model is, by the oracle's count, beside the ceilings it cannot pass.
 
 Every question is asked of four kinds of pictures of the same held-out captions: the real scenes, the scenes after the
 autoencoder, and pictures generated at the best of several guidance scales (chosen on other captions).
@@ -101,7 +101,7 @@ def markdown(report):
     """The report as a page of the book."""
     columns = list(report["agreement"])
     lines = [
-        "# Report: how good the embedded model is",
+        "# Report: how good the shipped model is",
         "",
         f"Measured on {report['captions']} held-out captions, one picture each, DPM-Solver++ with 20 steps, "
         f"guidance scale {report['guidance_scale']:g} (the best of those below on other captions). The oracle of "

@@ -71,7 +71,7 @@ def run(name: str, **options) -> None:
 
 @app.callback()
 def training() -> None:
-    """Train the parts of the embedded model, one by one."""
+    """Train the parts of the shipped model, one by one."""
 
 
 @app.command()
