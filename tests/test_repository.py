@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tomllib
 import urllib.parse
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -22,14 +23,15 @@ BUILT = ROOT / "_build" / "html"
 MB = 1_000_000
 
 
-def load_address_module():
-    spec = importlib.util.spec_from_file_location("address", ROOT / "book" / "address.py")
+def load(path):
+    """A module of the book's, which is no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-address = load_address_module()
+address = load(ROOT / "book" / "address.py")
 
 
 def tracked():
@@ -174,9 +176,20 @@ def test_links_and_pictures_of_a_source(path):
             assert words.strip(), f"the picture {target} has no alternative text"
         if not re.match(r"[a-z]+:|#", target):
             assert (path.parent / target.split("#")[0]).exists(), f"{path.name} links to {target}, which is not there"
+    for target in re.findall(re.escape(f"{address.address()}/blob/main/") + r"([^)\s#]+)", text):
+        assert (ROOT / target).exists(), f"{path.name} links to {target} of the project, which is not there"
     for block in re.findall(r"```\{(?:image|figure)\} (.*?)```", markdown_of(path), flags=re.DOTALL):
         assert re.search(r"^:alt: \S", block, re.MULTILINE), f"a picture has no alternative text: {block[:60]}"
         assert (path.parent / block.split()[0]).exists()
+
+
+def test_links_to_the_projects_files_become_pages_of_the_book():
+    to_own_pages = load(ROOT / "book" / "_ext" / "own_pages.py").to_own_pages
+    app = SimpleNamespace(config=SimpleNamespace(html_theme_options={"repository_url": address.address()}))
+    blob = f"{address.address()}/blob/main"
+    source = [f"[3]({blob}/notebooks/03-clip.ipynb) [r]({blob}/book/report.md) [elsewhere](https://example.org/x.md)"]
+    to_own_pages(app, "notebooks/04-cross-attention", source)
+    assert source == ["[3](03-clip.ipynb) [r](../book/report.md) [elsewhere](https://example.org/x.md)"]
 
 
 def test_every_page_of_the_contents_exists():
