@@ -34,11 +34,11 @@ def test_report_in_the_book_is_the_stored_measurement():
 
 def test_stored_psnr_is_what_the_shipped_autoencoder_does():
     stored = json.loads((ROOT / "book" / "report.json").read_text(encoding="utf-8"))
-    pictures = [sample.picture for sample in world.samples(24, seed=report.HELD_OUT_SERIES)]
+    pictures = [sample.picture for sample in world.samples(100, seed=report.HELD_OUT_SERIES)]
     model = difflab.load()
     rebuilt = report.reconstruct(model, pictures)
     mean = psnr(model.check_images(rebuilt), model.check_images(pictures)).mean().item()
-    assert mean == pytest.approx(stored["psnr"], abs=1.0)
+    assert mean == pytest.approx(stored["psnr"], abs=0.7)  # 100 of its 500 scenes
 
 
 def test_the_default_guidance_scale_is_the_one_that_was_measured_best():
