@@ -1,4 +1,4 @@
-"""Chapters link to one another by the project's address, which works on Colab too; in the book it is the page itself."""
+"""Chapters link to one another by the project's address, which works on Colab; in the book it becomes the page itself."""
 
 import posixpath
 import re
