@@ -1,4 +1,4 @@
-"""Chapters link to one another by the project's address, which works on Colab; in the book it becomes the page itself."""
+"""Chapters link by the address of the project, which works on Colab; the book links to its own page instead."""
 
 import posixpath
 import re
