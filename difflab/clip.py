@@ -5,7 +5,6 @@ whose text tower is the one inside Stable Diffusion 1.x. Every embedding is a un
 """
 
 import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from difflab.model import as_prompts, find_folder, load_part, no_progress_bars, pick_device, verify
+from difflab.model import (
+    as_arrays,
+    as_prompts,
+    find_folder,
+    load_part,
+    no_progress_bars,
+    pick_device,
+    verify,
+    warn_of_cut,
+)
 
 #: Short names for CLIP models on the Hugging Face hub.
 HUB = {"sd15": "openai/clip-vit-large-patch14"}
@@ -54,9 +62,7 @@ class Clip:
         Warns, naming the words, when a prompt is longer than the tower's window (77 tokens, start and end included).
         """
         prompts = as_prompts(prompts)
-        for prompt in prompts:
-            if cut := tokens(self.tokenizer, prompt).cut:
-                warnings.warn(f"the prompt is too long for the model; cut off at the end: {cut!r}", stacklevel=2)
+        warn_of_cut(self.tokenizer, prompts, self.tokenizer.model_max_length)
         # Padding to the longest is enough: the tower looks only backward, so nothing before the end token would change.
         ids = self.tokenizer(prompts, padding=True, truncation=True, return_tensors="pt").input_ids  # B, L
         ends = self.model.text_model(input_ids=ids.to(self.device)).pooler_output  # B, width: what the end token says
@@ -73,11 +79,8 @@ class Clip:
 
     def pixels(self, pictures):
         """Pictures as the image tower wants them: float (B, 3, side, side), colors less `mean`, divided by `std`."""
-        pictures = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
-        if not pictures:
-            raise ValueError("there is no picture: pass one or a list of them")
         side = self.model.config.vision_config.image_size
-        squares = np.stack([np.asarray(middle_square(as_image(picture), side)) for picture in pictures])
+        squares = np.stack([np.asarray(middle_square(Image.fromarray(array), side)) for array in as_arrays(pictures)])
         x = torch.from_numpy(squares).to(self.device).permute(0, 3, 1, 2) / 255
         mean, std = torch.tensor((self.mean, self.std), device=self.device)[:, :, None, None]
         return (x - mean) / std
@@ -186,18 +189,6 @@ def join_towers(folder):
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
-
-
-def as_image(picture):
-    """A PIL picture in mode RGB or a uint8 array (H, W, 3), as a PIL picture. Raises ValueError for anything else."""
-    if isinstance(picture, Image.Image):
-        if picture.mode != "RGB":
-            raise ValueError(f"the picture's mode is {picture.mode!r}; use image.convert('RGB')")
-        return picture
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
-        what = f"{picture.dtype} array {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise ValueError(f"a picture is a PIL picture in mode RGB or a uint8 array (H, W, 3), not {what}")
-    return Image.fromarray(picture)
 
 
 def middle_square(image, side):

@@ -144,15 +144,7 @@ class LatentDiffusion:
         prompts = as_prompts(prompts)
         window = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
         tokens = self.tokenizer(prompts, padding="max_length", max_length=window, truncation=True, return_tensors="pt")
-        for prompt in prompts:
-            kept = window - 2  # a start and an end token frame the words
-            words = self.tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
-            if len(words) > kept:
-                warnings.warn(
-                    f"the prompt has {len(words)} tokens and the model reads {kept}; cut off at the end: "
-                    f"{self.tokenizer.decode(words[kept:])!r}",
-                    stacklevel=2,
-                )
+        warn_of_cut(self.tokenizer, prompts, window)
         return self.text_encoder(tokens.input_ids.to(self.device))[0]  # B, 77, d
 
     def encode_image(self, images):
@@ -189,27 +181,15 @@ class LatentDiffusion:
 
     def check_images(self, images):
         """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1]. ValueError on a wrong size or mode."""
-        images = list(images) if isinstance(images, list | tuple) else [images]
-        if not images:
-            raise ValueError("there is no picture: pass one or a list of them")
+        arrays = as_arrays(images)
         step = self.vae_scale_factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
-        for image in images:
-            if isinstance(image, Image.Image):
-                if image.mode != "RGB":
-                    raise ValueError(f"the picture's mode is {image.mode!r}; use image.convert('RGB')")
-                width, height = image.size
-            elif isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-                height, width = image.shape[:2]
-            else:
-                what = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-                raise ValueError(f"a picture is a PIL image or a uint8 array (H, W, 3), not {what}")
+        for height, width, _ in (array.shape for array in arrays):
             if width % step or height % step or not width or not height:
                 size = self.image_size
                 raise ValueError(
                     f"the picture is {width} x {height}; both sides must be multiples of {step}: "
                     f"this model was made for {size} x {size}, use image.resize(({size}, {size}))"
                 )
-        arrays = [np.asarray(image) for image in images]
         if len({array.shape for array in arrays}) > 1:
             raise ValueError("the pictures of one batch must have one size; resize them first")
         x = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)  # B, 3, H, W
@@ -253,6 +233,37 @@ def to_images(x):
     """Tensors (B, 3, H, W) in [-1, 1] -> a list of PIL pictures."""
     x = ((x.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return [Image.fromarray(array) for array in x.permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def as_arrays(images):
+    """One picture or a list of them, PIL in mode RGB or uint8 (H, W, 3), as a list of such arrays.
+
+    Raises ValueError, saying what to do, for no picture and for anything else.
+    """
+    images = list(images) if isinstance(images, list | tuple) else [images]
+    if not images:
+        raise ValueError("there is no picture: pass one or a list of them")
+    for image in images:
+        if isinstance(image, Image.Image):
+            if image.mode != "RGB":
+                raise ValueError(f"the picture's mode is {image.mode!r}; use image.convert('RGB')")
+        elif not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            what = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(f"a picture is a PIL image or a uint8 array (H, W, 3), not {what}")
+    return [np.asarray(image) for image in images]
+
+
+def warn_of_cut(tokenizer, prompts, window):
+    """Warn the caller's caller, naming the words, of every prompt that does not fit into a window of so many tokens."""
+    kept = window - 2  # a start and an end token frame the words
+    for prompt in prompts:
+        words = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
+        if len(words) > kept:
+            warnings.warn(
+                f"the prompt has {len(words)} tokens and the model reads {kept}; cut off at the end: "
+                f"{tokenizer.decode(words[kept:])!r}",
+                stacklevel=3,
+            )
 
 
 def as_prompts(prompts):

@@ -19,7 +19,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from difflab.clip import join_towers
+from difflab.clip import join_towers, recall
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
@@ -87,12 +87,7 @@ def embed(model: CLIPModel, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor
 
 def retrieval(image: Tensor, text: Tensor) -> dict[str, float]:
     """R@1: how often the nearest caption to a picture is its own, and the other way round; (N,d) each, N pairs."""
-    similarity = F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
-    own = torch.arange(len(similarity), device=similarity.device)
-    return {
-        "image_to_text": float((similarity.argmax(dim=1) == own).float().mean()),
-        "text_to_image": float((similarity.argmax(dim=0) == own).float().mean()),
-    }
+    return {"image_to_text": recall(image, text), "text_to_image": recall(text, image)}
 
 
 def distinct(source, count: int) -> tuple[Tensor, list[str]]:
