@@ -41,6 +41,9 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 	$(BIN)/difflab train unet --resume
 	$(BIN)/difflab train judge --resume
 	$(BIN)/difflab train assemble --autoencoder runs/autoencoder --clip runs/clip --unet runs/unet --judge runs/judge
+	$(BIN)/difflab train pix2pix --resume
+	$(BIN)/difflab train inpaint --resume
+	$(BIN)/difflab train assemble --pix2pix runs/pix2pix --inpaint runs/inpaint
 
 report: $(STAMP)  ## measure the embedded model and write the report
 	$(BIN)/difflab report

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from difflab.world import COLORS, HATS, NOUNS, PLACES, TIMES
 
 WORDS = (*NOUNS, *HATS)  # what the oracle looks for
+GRAY = 6  # of 255: below this mean spread between a pixel's channels a picture has no colors
 FOLDER = Path(__file__).parent / "weights" / "judge"
 
 
@@ -172,6 +173,35 @@ def agreement(verdicts, scenes) -> dict[str, tuple[int, int]]:
         if color and scene.style == "plain" and scene.relation in ("alone", "wearing"):
             mark("color", verdict.colors[names[0]] == color)
     return {question: counts for question, counts in score.items() if counts[1]}
+
+
+def obeyed(pictures, edits, judge: Judge | None = None) -> list[bool]:
+    """Whether each picture shows what its `world.Edit` asked for, and still the things that were to stay.
+
+    ``time``, ``place``: the oracle names the new one. ``swap``, ``add``, ``remove``: what the scene after shows is
+    there, and what only the scene before showed is gone. ``recolor``: the thing has the new color. ``style``: the
+    picture is gray all over. What else may have changed is not asked here; measure it in decibels.
+    """
+    pictures = list(pictures)
+    return [
+        _obeyed(verdict, picture, edit)
+        for verdict, picture, edit in zip(look(pictures, judge), pictures, edits, strict=True)
+    ]
+
+
+def _obeyed(verdict: Verdict, picture, edit) -> bool:
+    after = edit.after
+    if edit.kind in ("time", "place"):
+        return getattr(verdict, edit.kind) == getattr(after, edit.kind)
+    if edit.kind == "style":
+        return bool(np.ptp(np.asarray(picture).astype(int), axis=-1).mean() < GRAY)
+    if edit.kind == "recolor":
+        new = next(thing for thing in after.things if thing not in edit.before.things)
+        return verdict.colors[new.noun] == new.color and verdict.nouns[new.noun] > 0.5
+    names = [{thing.noun for thing in scene.things} for scene in (edit.before, after)]
+    gone = names[0] - names[1]
+    there = all(verdict.nouns[name] > 0.5 for name in names[1])
+    return there and not any(verdict.nouns[name] > 0.5 for name in gone)
 
 
 def true_color(thing) -> str | None:

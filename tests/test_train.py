@@ -1,6 +1,7 @@
 """The training recipes: each in its smoke setting, killed and resumed, on two processes, on a folder of one's own."""
 
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -35,9 +36,10 @@ def runs(tmp_path_factory):
         "tokenizer": recipe("tokenizer")(out=folder / "tokenizer", smoke=True),
     }
     results["clip"] = recipe("clip")(out=folder / "clip", tokenizer=folder / "tokenizer", **common)
-    results["unet"] = recipe("unet")(
-        out=folder / "unet", vae=folder / "autoencoder/vae", clip=folder / "clip/clip", **common
-    )
+    parts = {"vae": folder / "autoencoder/vae", "clip": folder / "clip/clip"}
+    results["unet"] = recipe("unet")(out=folder / "unet", **parts, **common)
+    for name in ("pix2pix", "inpaint"):
+        results[name] = recipe(name)(out=folder / name, init=folder / "unet/unet", **parts, **common)
     assert all(result.finished for result in results.values())
     return folder
 
@@ -88,6 +90,8 @@ def cpu():
         ("autoencoder", "vae/diffusion_pytorch_model.safetensors", {"psnr", "latent_std"}),
         ("clip", "clip/text_encoder/model.safetensors", {"image_to_text", "text_to_image", "among"}),
         ("unet", "unet/diffusion_pytorch_model.safetensors", {"mse"}),
+        ("pix2pix", "unet/pytorch_lora_weights.safetensors", {"mse"}),
+        ("inpaint", "unet/pytorch_lora_weights.safetensors", {"mse"}),
     ],
 )
 def test_smoke(runs, name, weights, metrics):
@@ -464,15 +468,20 @@ def test_latents_are_kept_and_grow(cpu, tmp_path, monkeypatch):
     training, _ = data.open_data(seed=3)
     encoded = []
 
-    def encode(pictures):
-        encoded.append(len(pictures))
-        z = data.to_tensor(pictures)[:, :, ::8, ::8]
-        return z, z.abs()
+    def encode(source, indices):
+        encoded.append(len(indices))
+        z = data.to_tensor(data.stack(source, indices))[:, :, ::8, ::8]
+        return {"mean": z, "std": z.abs()}
 
     first = data.cache_latents(training, 8, tmp_path, encode, "mark", cpu)
     more = data.cache_latents(training, 10, tmp_path, encode, "mark", cpu)
     assert encoded == [4, 4, 2]
-    assert first.mean.shape == (8, 3, 16, 16) and torch.equal(more.mean[:8], first.mean) and len(more.captions) == 10
+    assert (
+        first.mean.shape == (8, 3, 16, 16)
+        and first.seen.shape == (8, 0, 16, 16)
+        and torch.equal(more.mean[:8], first.mean)
+        and len(more.captions) == 10
+    )
     data.cache_latents(training, 4, tmp_path, encode, "another", cpu)
     assert encoded == [4, 4, 2, 4]
 
@@ -629,6 +638,80 @@ def test_unet_has_the_contracted_shape():
     assert out.shape == (1, 4, 16, 16)
 
 
+@pytest.mark.parametrize("name", ["pix2pix", "inpaint"])
+def test_a_wider_unet_starts_out_as_the_base(runs, name):
+    """Zero weights for what it sees, zero LoRA: whatever stands in the new channels, nothing changes."""
+    from diffusers import UNet2DConditionModel
+
+    from difflab.train import unet
+
+    base = UNet2DConditionModel.from_pretrained(runs / "unet/unet").eval()
+    task = importlib.import_module(f"difflab.train.{name}").TASK
+    g = torch.Generator().manual_seed(0)
+    x, seen = torch.randn(2, 4, 16, 16, generator=g), torch.randn(2, task.channels, 16, 16, generator=g)
+    text = torch.randn(2, 77, base.config.cross_attention_dim, generator=g)
+    with torch.no_grad():
+        expected = base(x, 500, text).sample
+        wider = unet.with_adapter(base, task.channels)
+        assert torch.allclose(wider(torch.cat([x, seen], 1), 500, text).sample, expected, atol=1e-5)
+    learns = {n.split(".")[-2] for n, p in wider.named_parameters() if p.requires_grad and "lora" not in n}
+    assert learns == {"conv_in"}
+
+
+def test_what_instructpix2pix_sees():
+    """The latent of the picture before, without the scaling factor; the instruction as text."""
+    from difflab import world
+    from difflab.train import pix2pix
+
+    training, unseen = pix2pix.TASK.open_data(seed=3)
+    edit = world.edit(3, 5)
+    assert training[5][1] == edit.instruction and np.array_equal(training[5][0], world.render(edit.after))
+    assert np.array_equal(training.seen(5), world.render(edit.before))
+    assert training.captions(5, 3)[0] == edit.instruction and unseen[5][1] != edit.instruction
+
+    def encode(pictures):
+        z = data.to_tensor(pictures)[:, :, ::8, ::8]
+        return z, z.abs()
+
+    tensors = pix2pix.encode_edits(training, range(3), encode, 0.5)
+    assert torch.equal(tensors["seen"], encode(pix2pix.before(training, range(3)))[0] / 0.5)
+    assert torch.equal(tensors["mean"], encode(data.stack(training, range(3)))[0])
+
+
+def test_what_inpainting_sees():
+    """Every eighth pixel of the mask, and the latent of the picture with its hole painted gray."""
+    from difflab.train import inpaint
+
+    training, _ = inpaint.TASK.open_data(seed=3)
+
+    def encode(pictures):
+        z = data.to_tensor(pictures)[:, :, ::8, ::8]
+        return z, z.abs()
+
+    seen = inpaint.encode_masked(training, range(8), encode, 0.5)["seen"]
+    assert seen.shape == (8, 4, 16, 16)  # this encoder has three channels
+    for i in range(8):
+        mask = training.seen(i)
+        assert torch.equal(seen[i, 0], torch.from_numpy(mask[::8, ::8].copy()).float())
+        picture = data.to_tensor(training[i][0][None])[0, :, ::8, ::8]
+        assert torch.allclose(seen[i, 1:], torch.where(seen[i, :1] > 0, 1 / 255, picture), atol=1e-5)  # gray is 128
+    empty = [i for i in range(40) if not training.scene(i).things]
+    assert 0 < len(empty) < 20 and all(training.captions(i, 2)[0] for i in empty)
+
+
+def test_your_own_edits(imagefolder):
+    from difflab.train import inpaint, pix2pix
+
+    with pytest.raises(ValueError, match="line 1 has no before"):
+        pix2pix.TASK.open_data(imagefolder)
+    lines = [{"file_name": f"{i}.png", "before": f"{(i + 1) % 6}.png", "text": "make it night"} for i in range(6)]
+    (imagefolder / "metadata.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    training, unseen = pix2pix.TASK.open_data(imagefolder)
+    assert len(training) == 5 and len(unseen) == 1 and training.seen(0).shape == (128, 128, 3)
+    masked, _ = inpaint.TASK.open_data(imagefolder)
+    assert 0 < masked.seen(0).mean() < 1 and np.array_equal(masked.seen(0), masked.seen(0))
+
+
 # ------------------------------------------------------------------------------------------------------------ assembled
 
 
@@ -725,3 +808,40 @@ def test_parts_that_do_not_fit(runs, tmp_path):
     with pytest.raises(ValueError, match="the U-Net learned the latents of encoder"):
         assemble(tmp_path / "p", autoencoder=[tmp_path / "other"], clip=[runs / "clip"], unet=[runs / "unet"])
     assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(("name", "channels"), [("pix2pix", 8), ("inpaint", 9)])
+def test_what_was_added_is_assembled_and_loads(runs, pipeline_folder, tmp_path, name, channels):
+    from diffusers import UNet2DConditionModel
+
+    from difflab.model import add_inputs
+    from difflab.train.assemble import assemble_added
+
+    folder = assemble_added(tmp_path / name, runs=[runs / name], unet=pipeline_folder / "unet")
+    assert {p.name for p in folder.iterdir()} == {
+        "conv_in.safetensors", "pytorch_lora_weights.safetensors", "card.json", "samples.jpg", "SHA256SUMS",
+    }  # fmt: skip
+    card = json.loads((folder / "card.json").read_text())
+    assert card["recipe"] == name and card["quality"]["mse"] > 0 and str(runs) not in json.dumps(card)
+    unet = UNet2DConditionModel.from_pretrained(pipeline_folder / "unet").eval()
+    before = {key: value.clone() for key, value in unet.state_dict().items()}
+    add_inputs(unet, folder)
+    after = unet.state_dict()
+    assert set(after) == set(before) and unet.config.in_channels == channels  # the LoRA is in the weights now
+    lora = load_file(folder / "pytorch_lora_weights.safetensors")
+    layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    added = lora[f"{layer}.lora_B.weight"].float() @ lora[f"{layer}.lora_A.weight"].float()
+    assert torch.allclose(after[f"{layer}.weight"], before[f"{layer}.weight"] + added, atol=1e-6) and added.any()
+    (folder / "conv_in.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="conv_in.safetensors' is damaged"):
+        add_inputs(unet, folder)
+
+
+def test_what_was_added_fits_its_own_unet_alone(runs, tmp_path):
+    import difflab
+    from difflab.train.assemble import assemble_added
+
+    with pytest.raises(ValueError, match="was trained on U-Net"):
+        assemble_added(tmp_path / "p", runs=[runs / "pix2pix"], unet=difflab.weights_folder() / "unet")
+    with pytest.raises(ValueError, match="has no conv_in.safetensors"):
+        assemble_added(tmp_path / "p", runs=[runs / "unet"], unet=runs / "unet/unet")

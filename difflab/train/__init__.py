@@ -12,6 +12,8 @@ RECIPES = {
     "tokenizer": "difflab.train.tokenizer",
     "clip": "difflab.train.clip",
     "unet": "difflab.train.unet",
+    "pix2pix": "difflab.train.pix2pix",
+    "inpaint": "difflab.train.inpaint",
     "judge": "difflab.train.judge",
 }
 

@@ -15,6 +15,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 Out = Annotated[Path | None, typer.Option(help="Run folder: checkpoints, log, samples, the model.")]
 Data = Annotated[Path | None, typer.Option(help="Your own pictures: a folder with metadata.jsonl (file_name, text).")]
 Init = Annotated[Path | None, typer.Option(help="Start from the weights in this folder.")]
+Vae = Annotated[Path | None, typer.Option(help="Folder of the trained autoencoder.")]
+Clip = Annotated[Path | None, typer.Option(help="Folder with tokenizer and text_encoder.")]
+Base = Annotated[Path | None, typer.Option(help="The U-Net to build on; left out, the shipped one.")]
+DecayFrom = Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")]
 Pictures = Annotated[int | None, typer.Option(help="How many pictures to draw and keep once.")]
 CacheFolder = Annotated[Path | None, typer.Option(help="Where to keep them; left out, beside OUT.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, data and noise.")]
@@ -110,15 +114,45 @@ def clip(
 @recipe_command
 def unet(
     out: Out = None,
-    vae: Annotated[Path | None, typer.Option(help="Folder of the trained autoencoder.")] = None,
-    clip: Annotated[Path | None, typer.Option(help="Folder with tokenizer and text_encoder.")] = None,
+    vae: Vae = None,
+    clip: Clip = None,
     data: Data = None,
     init: Init = None,
     pictures: Pictures = None,
     cache: CacheFolder = None,
-    decay_from: Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")] = None,
+    decay_from: DecayFrom = None,
 ) -> None:
     """Noisy latents and text to their noise (UNet2DConditionModel); the model is OUT/unet, OUT by default runs/unet."""
+
+
+@recipe_command
+def pix2pix(
+    out: Out = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own: a folder with metadata.jsonl (file_name, before, text).")
+    ] = None,
+    vae: Vae = None,
+    clip: Clip = None,
+    init: Base = None,
+    pictures: Pictures = None,
+    cache: CacheFolder = None,
+    decay_from: DecayFrom = None,
+) -> None:
+    """A U-Net that sees a picture and reads what to do with it; in OUT/unet, OUT by default runs/pix2pix."""
+
+
+@recipe_command
+def inpaint(
+    out: Out = None,
+    data: Data = None,
+    vae: Vae = None,
+    clip: Clip = None,
+    init: Base = None,
+    pictures: Pictures = None,
+    cache: CacheFolder = None,
+    decay_from: DecayFrom = None,
+) -> None:
+    """A U-Net that sees a mask and the picture around it; in OUT/unet, OUT by default runs/inpaint."""
 
 
 @recipe_command
@@ -126,30 +160,35 @@ def judge(out: Out = None) -> None:
     """What is in a picture (the oracle that measures the others); in OUT/judge, OUT by default runs/judge."""
 
 
+Runs = Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")]
+
+
 @app.command()
 def assemble(
     out: Annotated[Path | None, typer.Option(help="Pipeline folder to write; left out, the package's own.")] = None,
-    autoencoder: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
-    clip: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
-    unet: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
-    judge: Annotated[list[Path] | None, typer.Option(help="Run folder; repeat it for later stages.")] = None,
+    autoencoder: Runs = None,
+    clip: Runs = None,
+    unet: Runs = None,
+    judge: Runs = None,
+    pix2pix: Runs = None,
+    inpaint: Runs = None,
 ) -> None:
-    """The trained parts as one Stable Diffusion folder, the oracle beside it: half precision, cards, sums.
+    """The trained parts as one Stable Diffusion folder, the others beside it: half precision, cards, sums.
 
     A part for which no run is named stays as it is.
     """
     from difflab.model import weights_folder
-    from difflab.train.assemble import assemble, assemble_judge
+    from difflab.train.assemble import assemble, assemble_added, assemble_judge
 
+    folder = out or weights_folder()
     try:
-        folder = assemble(
-            out or weights_folder(),
-            autoencoder=autoencoder or [],
-            clip=clip or [],
-            unet=unet or [],
-        )
+        if autoencoder or clip or unet:
+            assemble(folder, autoencoder=autoencoder or [], clip=clip or [], unet=unet or [])
         if judge:
             assemble_judge(folder.parent / "judge", judge=judge)
+        for name, runs in (("pix2pix", pix2pix), ("inpaint", inpaint)):
+            if runs:
+                assemble_added(folder.parent / name, runs=runs, unet=folder / "unet")
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

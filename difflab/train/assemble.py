@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from difflab.judge import Judge
+from difflab.model import LORA
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
@@ -24,6 +25,10 @@ SOURCES = {
     "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020)",
     "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239); a stage with snr_gamma has min-SNR weights "
     "(Hang et al. 2023, arXiv 2303.09556), one with least_snr debiased weights (Yu et al. 2023, arXiv 2310.08442)",
+    "pix2pix": "a U-Net that sees a picture and reads an instruction (Brooks et al. 2023, arXiv 2211.09800): a new "
+    "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
+    "inpaint": "a U-Net that sees a mask and the picture around it (Rombach et al. 2022, arXiv 2112.10752): a new "
+    "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
     "judge": "a classifier of the tiny world's scenes, trained on fresh ones with their truth as labels",
 }
 
@@ -80,7 +85,7 @@ def stage(run: str | Path) -> dict:
     }
 
 
-def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module, before: Path) -> dict:
+def card(name: str, recipe: str, runs: Sequence[str | Path], kind: str, parameters: int, before: Path) -> dict:
     """The card of one part: what it is, how large, and every training run that made it, in order.
 
     `before` is the card of the part that is replaced. It stays whole where no run made a new part, and its runs come
@@ -93,8 +98,8 @@ def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module
         stages = json.loads(before.read_text(encoding="utf-8"))["stages"] + stages
     return {
         "part": name,
-        "class": type(module).__name__,
-        "parameters": sum(p.numel() for p in module.parameters()),
+        "class": kind,
+        "parameters": parameters,
         "stored_as": "float16 safetensors",
         "license": "Apache-2.0",
         "recipe": recipe,
@@ -104,6 +109,11 @@ def card(name: str, recipe: str, runs: list[str | Path], module: torch.nn.Module
         "quality": stages[-1]["quality"],
         "stages": stages,
     }
+
+
+def size_of(module: torch.nn.Module) -> tuple[str, int]:
+    """A network's class and how many weights it has."""
+    return type(module).__name__, sum(p.numel() for p in module.parameters())
 
 
 def copy_samples(runs: Sequence[str | Path], stages: list[dict], out: Path, folder: Path) -> None:
@@ -185,7 +195,7 @@ def assemble(
         "unet": ("unet", unet),
     }
     cards = {
-        name: card(name, recipe, runs, parts[name], out / "cards" / f"{name}.json")
+        name: card(name, recipe, runs, *size_of(parts[name]), out / "cards" / f"{name}.json")
         for name, (recipe, runs) in made_by.items()
     }
     trained_on = cards["unet"]["stages"][-1]["settings"].get("latents")
@@ -239,9 +249,41 @@ def assemble_judge(out: str | Path, *, judge: Sequence[str | Path]) -> Path:
     def write(folder: Path) -> None:
         shutil.copyfile(weights, folder / weights.name)
         (folder / "card.json").write_text(
-            json.dumps(card("judge", "judge", judge, module, Path(out) / "card.json"), indent=1) + "\n",
+            json.dumps(card("judge", "judge", judge, *size_of(module), Path(out) / "card.json"), indent=1) + "\n",
             encoding="utf-8",
         )
+        write_sums(folder)
+
+    runner.replace_folder(Path(out), write)
+    return Path(out)
+
+
+def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | Path) -> Path:
+    """Write the folder `out` of an input layer and a LoRA from their runs, the last of which holds them; with card and
+    sums; returns its path.
+
+    `unet` is the U-Net's folder that they are for. Raises ValueError when a run is missing, or was trained on another.
+    """
+    from difflab.train.unet import mark_of
+
+    run = Path(runs[-1])
+    files = ("conv_in.safetensors", LORA)
+    if not all((run / "unet" / file).is_file() for file in files):
+        raise ValueError(f"{run} has no {' and '.join(files)}: it is not the run folder of such a training")
+    settings = stage(run)["settings"]
+    base = mark_of("", data.load_weights(UNet2DConditionModel, unet))
+    if settings["base"] != base:
+        raise ValueError(f"{run} was trained on U-Net {settings['base']}, but {unet} is {base}: train it on this one")
+    recipe = settings["recipe"]
+    weights = {file: load_file(run / "unet" / file) for file in files}
+    count = sum(tensor.numel() for tensors in weights.values() for tensor in tensors.values())
+
+    def write(folder: Path) -> None:
+        for file, tensors in weights.items():
+            save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / file)
+        made = card(recipe, recipe, runs, "UNet2DConditionModel, input layer and LoRA", count, Path(out) / "card.json")
+        (folder / "card.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+        Image.open(max((run / "samples").glob("*.png"))).convert("RGB").save(folder / "samples.jpg", quality=90)
         write_sums(folder)
 
     runner.replace_folder(Path(out), write)

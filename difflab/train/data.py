@@ -51,12 +51,14 @@ class Folder:
     """Pictures of an imagefolder: `metadata.jsonl` has one object a line with `file_name` and `text`.
 
     Pictures of another size are cut to the middle square and resized, which is said once. `text` may be a list of
-    captions.
+    captions. `PICTURES` are the keys that name pictures.
     """
+
+    PICTURES = ("file_name",)
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        self.entries = read_metadata(self.folder)
+        self.entries = read_metadata(self.folder, self.PICTURES)
         sizes = [f"{e['file_name']} {(self.folder / e['file_name']).stat().st_size} {e['text']}" for e in self.entries]
         self.name = f"folder-{hashlib.sha256(chr(10).join(sizes).encode()).hexdigest()[:12]}"
         self.resized = False
@@ -106,11 +108,14 @@ class Part:
     def captions(self, index: int, n: int) -> list[str]:
         return self.source.captions(self.indices[index], n)
 
+    def seen(self, index: int) -> np.ndarray:
+        return self.source.seen(self.indices[index])
 
-def read_metadata(folder: Path) -> list[dict]:
-    """Read and check `metadata.jsonl`; returns entries with `file_name` and `text` (a list of captions).
 
-    Raises ValueError for a missing folder or file, a line that is not an object with both keys, an empty text, or a
+def read_metadata(folder: Path, pictures: tuple[str, ...] = ("file_name",)) -> list[dict]:
+    """Read and check `metadata.jsonl`; returns entries with `text` (a list of captions) and each key of `pictures`.
+
+    Raises ValueError for a missing folder or file, a line that is not an object with all keys, an empty text, or a
     picture that is not there.
     """
     if not folder.is_dir():
@@ -118,10 +123,8 @@ def read_metadata(folder: Path) -> list[dict]:
     path = folder / "metadata.jsonl"
     if not path.is_file():
         found = sum(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-        raise ValueError(
-            f"{folder} has no metadata.jsonl ({found} pictures found); write one line a picture: "
-            '{"file_name": "cat.png", "text": "a cat on a sofa"}'
-        )
+        line = json.dumps({**{key: f"{key}.png" for key in pictures}, "text": "a cat on a sofa"})
+        raise ValueError(f"{folder} has no metadata.jsonl ({found} pictures found); write one line a picture: {line}")
     entries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -131,28 +134,30 @@ def read_metadata(folder: Path) -> list[dict]:
             entry = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{where} is not JSON: {line[:60]!r}") from error
-        if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
-            raise ValueError(f"{where} has no file_name: {line[:60]!r}")
+        for key in pictures:
+            if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
+                raise ValueError(f"{where} has no {key}: {line[:60]!r}")
         texts = entry.get("text")
         texts = [texts] if isinstance(texts, str) else texts
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
             raise ValueError(f"{where} has no text for {entry['file_name']!r}: give it a caption under 'text'")
-        if not (folder / entry["file_name"]).is_file():
-            raise ValueError(f"{where} names {entry['file_name']!r}, which is not in {folder}")
-        entries.append({"file_name": entry["file_name"], "text": texts})
+        for key in pictures:
+            if not (folder / entry[key]).is_file():
+                raise ValueError(f"{where} names {entry[key]!r}, which is not in {folder}")
+        entries.append({**{key: entry[key] for key in pictures}, "text": texts})
     if len(entries) < 2:
         raise ValueError(f"{path} names {len(entries)} pictures; 2 are the least, one of them for validation")
     return entries
 
 
-def open_data(folder: str | Path | None = None, *, seed: int = 0) -> tuple:
-    """Return (training, unseen) sources: of the tiny world, or of an imagefolder.
+def open_data(folder: str | Path | None = None, *, seed: int = 0, world=World, own=Folder) -> tuple:
+    """Return (training, unseen) sources: of the tiny world, or of an imagefolder; `world` and `own` are their classes.
 
     Of a folder one picture in twenty (at least one, at most 500), chosen by the names alone, is kept unseen.
     """
     if folder is None:
-        return World(WORLD_PICTURES, seed), World(UNSEEN_PICTURES, seed + UNSEEN_SEED)
-    source = Folder(folder)
+        return world(WORLD_PICTURES, seed), world(UNSEEN_PICTURES, seed + UNSEEN_SEED)
+    source = own(folder)
     order = sorted(
         range(len(source)), key=lambda i: hashlib.sha256(source.entries[i]["file_name"].encode()).hexdigest()
     )
@@ -227,10 +232,12 @@ def cache_pictures(source, count: int, folder: str | Path, *, captions: int = 4)
 
 
 class Latents(NamedTuple):
-    """Latents of many pictures, float16 (N,4,16,16): mean and standard deviation; and their captions."""
+    """What a U-Net is trained on, float16: latents of many pictures, mean and standard deviation (N,4,16,16); what it
+    sees beside the noisy latent (N,C,16,16), C = 0 for text alone; and the texts of each."""
 
     mean: Tensor
     std: Tensor
+    seen: Tensor
     captions: list[list[str]]
 
 
@@ -238,11 +245,11 @@ SHARD = 1000
 
 
 def cache_latents(source, count: int, folder: str | Path, encode, mark: str, accelerator, *, captions: int = 4):
-    """Encode the first `count` pictures of a source once, in shards of 1,000; returns `Latents`.
+    """Compute what a U-Net sees of the first `count` items of a source once, in shards of 1,000; returns `Latents`.
 
-    `encode` maps uint8 pictures (N,128,128,3) to mean and std; `mark` names the encoder, so that another one starts
-    afresh. Shards that are there are kept: a kill costs at most one, and a larger `count` later adds to them. Several
-    processes share the work.
+    `encode(source, indices)` gives the tensors `mean`, `std` and, where there is something to see, `seen`; `mark` names
+    the encoder, so that another one starts afresh. Shards that are there are kept: a kill costs at most one, and a
+    larger `count` later adds to them. Several processes share the work.
     """
     if count < 1 or captions < 1:
         raise ValueError(f"count={count} and captions={captions} must be at least 1")
@@ -254,19 +261,20 @@ def cache_latents(source, count: int, folder: str | Path, encode, mark: str, acc
     todo = [(r, p) for r, p in zip(ranges, paths, strict=True) if not p.is_file()]
     mine = todo[accelerator.process_index :: accelerator.num_processes]
     for r, path in tqdm(mine, desc="encoding pictures, by the thousand", disable=not sys.stderr.isatty()):
-        mean, std = encode(stack(source, r))
+        tensors = {name: tensor.half().contiguous() for name, tensor in encode(source, r).items()}
         texts = json.dumps([source.captions(i, captions) for i in r])
         new = path.with_name(f".{path.name}.{os.getpid()}")
-        save_file({"mean": mean.half().contiguous(), "std": std.half().contiguous()}, new, metadata={"captions": texts})
+        save_file(tensors, new, metadata={"captions": texts})
         new.rename(path)
     accelerator.wait_for_everyone()
-    means, stds, texts = [], [], []
+    shards, texts = [], []
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            means.append(file.get_tensor("mean"))
-            stds.append(file.get_tensor("std"))
+            shards.append({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no dict
             texts += json.loads(file.metadata()["captions"])
-    return Latents(torch.cat(means), torch.cat(stds), texts)
+    joined = {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
+    seen = joined.pop("seen", joined["mean"][:, :0])
+    return Latents(**joined, seen=seen, captions=texts)
 
 
 def token_table(tokenizer, captions: list[list[str]]) -> Tensor:

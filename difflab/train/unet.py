@@ -5,18 +5,25 @@ with the debiased weighting of Yu et al. 2023 (2310.08442) and captions dropped 
 Salimans 2022, 2207.12598). Pictures are encoded once; the autoencoder and the text tower stay as they are.
 """
 
-import copy
 import hashlib
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
-from torch import Tensor
+from safetensors.torch import save_file
+from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from difflab.guidance import classifier_free_guidance
+from difflab.loop import sample
+from difflab.model import noise, weights_folder, widen
+from difflab.samplers import dpmpp
 from difflab.schedule import NoiseSchedule
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
@@ -30,9 +37,8 @@ NORM_GROUPS = 32
 STEPS = 8_400  # as the shipped weights, whose runs were two; more is better
 BATCH_SIZE = 64
 LEARNING_RATE = 1e-3
-PICTURES = 20_000
 CAPTIONS = 4
-DROP_CAPTION = 0.1
+RANK = 20  # of the LoRA
 LEAST_SNR = 0.04
 VALIDATION = 512
 SMOKE = {"steps": 4, "batch_size": 4, "pictures": 12, "channels": (32, 64), "validation": 4}
@@ -87,11 +93,38 @@ def spread_timesteps(count: int, generator: torch.Generator, total: int = 1000) 
 
 def fingerprint(vae: AutoencoderKL) -> str:
     """Twelve hex digits that change with the encoder's weights and the scaling factor, not with the decoder's."""
-    digest = hashlib.sha256(repr(vae.config.scaling_factor).encode())
-    for part in (vae.encoder, vae.quant_conv):
-        for value in part.state_dict().values():
-            digest.update(value.detach().half().cpu().numpy().tobytes())  # as it is shipped
+    return mark_of(repr(vae.config.scaling_factor), vae.encoder, vae.quant_conv)
+
+
+def mark_of(text: str, *modules: nn.Module) -> str:
+    """Twelve hex digits that change with the text and with the modules' weights, as they are shipped."""
+    digest = hashlib.sha256(text.encode())
+    for module in modules:
+        for value in module.state_dict().values():
+            digest.update(value.detach().half().cpu().numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+def with_adapter(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionModel:
+    """The U-Net, frozen, with an input layer for `channels` more, and LoRA (Hu et al. 2021, arXiv 2106.09685) on every
+    other linear and convolutional layer but the last: only these learn."""
+    from peft import LoraConfig
+
+    unet = widen(unet.requires_grad_(False), 4 + channels)
+    layers = [
+        name
+        for name, layer in unet.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d) and name not in ("conv_in", "conv_out")
+    ]
+    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers))
+    unet.conv_in.requires_grad_(True)
+    return unet
+
+
+def save_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Write the input layer and the LoRA, the latter as diffusers does."""
+    save_file({k: v.contiguous() for k, v in unet.conv_in.state_dict().items()}, folder / "conv_in.safetensors")
+    unet.save_lora_adapter(folder)
 
 
 def encoder(vae: AutoencoderKL, accelerator):
@@ -111,12 +144,41 @@ def encoder(vae: AutoencoderKL, accelerator):
     return encode
 
 
+class Task(NamedTuple):
+    """What tells one U-Net of ours from the next: what it sees beside the noisy latent, and what it learns from.
+
+    open_data: (folder or None, seed=) -> training and unseen source, as `data.open_data`.
+    encode: (source, indices, encode, scaling_factor) -> the tensors of `data.cache_latents`.
+    channels: how many channels it sees beside the latent's four.
+    drop: how often in training it has to do without its text, without what it sees, and without both.
+    show: (source, indices) -> pictures for the sample sheet, to stand above what the network makes of them.
+    """
+
+    name: str
+    open_data: Callable
+    encode: Callable
+    channels: int
+    drop: tuple[float, float, float]
+    pictures: int
+    show: Callable | None = None
+
+
+def encode_pictures(source, indices, encode, scaling_factor) -> dict[str, Tensor]:
+    """Nothing to see: the pictures' latents alone."""
+    mean, std = encode(data.stack(source, indices))
+    return {"mean": mean, "std": std}
+
+
+TEXT = Task("unet", data.open_data, encode_pictures, channels=0, drop=(0.1, 0.0, 0.0), pictures=20_000)
+
+
 def train(
     *,
-    out: str | Path = "runs/unet",
+    task: Task = TEXT,
+    out: str | Path | None = None,
     data_folder: str | Path | None = None,
-    vae: str | Path = "runs/autoencoder/vae",
-    clip: str | Path = "runs/clip/clip",
+    vae: str | Path | None = None,
+    clip: str | Path | None = None,
     cache: str | Path | None = None,
     pictures: int | None = None,
     steps: int | None = None,
@@ -136,36 +198,52 @@ def train(
     log_every: int = 100,
     smoke: bool = False,
 ) -> runner.Result:
-    """Train the U-Net into `out`; `out/unet` is the diffusers folder.
+    """Train the U-Net of a task into `out`, by default runs/NAME; `out/unet` is the result.
 
-    `vae` is the folder of the autoencoder, `clip` the folder with `tokenizer` and `text_encoder`. The latents of
-    `pictures` scenes (4 KB each, four captions each) are computed once into `cache`, by default `latents` beside `out`;
-    a larger number later adds to those that are there. `init` starts from the weights of a U-Net folder.
+    For text alone that is a diffusers folder; `init` starts from the weights of another. A task that sees more starts
+    from `init`, by default the shipped U-Net, and learns an input layer and LoRA: the result holds these two.
+    `vae` is the folder of the autoencoder, `clip` the folder with `tokenizer` and `text_encoder`: by default those of
+    runs/, for a task that sees more the shipped ones. What the network learns from (4 KB a picture) is computed once
+    for `pictures` pictures into `cache`, by default `latents` beside `out`; a larger number later adds to them.
     """
     accelerator = runner.start(device=device, precision=precision, threads=threads)
-    count = pictures or (SMOKE["pictures"] if smoke else PICTURES)
+    out = Path(out or f"runs/{task.name}")
+    home = {"vae": "runs/autoencoder/vae", "clip": "runs/clip/clip"}
+    if task.channels:
+        home, init = {"vae": weights_folder() / "vae", "clip": weights_folder()}, init or weights_folder() / "unet"
+    vae, clip = Path(vae or home["vae"]), Path(clip or home["clip"])
+    count = pictures or (SMOKE["pictures"] if smoke else task.pictures)
     steps = steps or (SMOKE["steps"] if smoke else STEPS)
     batch_size = batch_size or (SMOKE["batch_size"] if smoke else BATCH_SIZE)
-    tokenizer = tokens.load(Path(clip) / "tokenizer")
-    text_encoder = data.load_weights(CLIPTextModel, Path(clip) / "text_encoder")
+    tokenizer = tokens.load(clip / "tokenizer")
+    text_encoder = data.load_weights(CLIPTextModel, clip / "text_encoder")
     autoencoder = data.load_weights(AutoencoderKL, vae)
     for part in (text_encoder, autoencoder):
         part.requires_grad_(False).eval().to(accelerator.device)
 
-    training, unseen = data.open_data(data_folder, seed=seed)
-    cache = Path(cache) if cache else Path(out).parent / "latents"
-    encode, mark = encoder(autoencoder, accelerator), fingerprint(autoencoder)
-    latents = data.cache_latents(training, count, cache, encode, mark, accelerator, captions=CAPTIONS)
-    mean, std = latents.mean, latents.std  # N,4,16,16 float16
+    training, unseen = task.open_data(data_folder, seed=seed)
+    scaling_factor = autoencoder.config.scaling_factor
+    pictures_to_latents = encoder(autoencoder, accelerator)
+
+    def encode(source, indices) -> dict[str, Tensor]:
+        return task.encode(source, indices, pictures_to_latents, scaling_factor)
+
+    mark = fingerprint(autoencoder)
+    latents = data.cache_latents(
+        training, count, cache or out.parent / "latents", encode, mark, accelerator, captions=CAPTIONS
+    )
+    mean, std, seen = latents.mean, latents.std, latents.seen  # N,4,16,16 and N,C,16,16, float16
     ids = data.token_table(tokenizer, latents.captions)  # N,4,77
     empty = torch.from_numpy(tokens.token_ids(tokenizer, [""]))  # 1,77
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        channels = SMOKE["channels"] if smoke else CHANNELS
-        unet = build(text_encoder.config.hidden_size, channels)
-    if init is not None:
-        unet = data.load_weights(UNet2DConditionModel, init)
+        unet = build(text_encoder.config.hidden_size, SMOKE["channels"] if smoke else CHANNELS)
+        if init is not None:
+            unet = data.load_weights(UNet2DConditionModel, init)
+        base = mark_of("", unet)
+        if task.channels:
+            unet = with_adapter(unet, task.channels)
     # On a CPU, backward through PyTorch's fused attention takes 15 % longer than the plain products, and parts that
     # stay in the cache save as much again (measured with one thread on a server CPU). A GPU wants the opposite.
     on_cpu = accelerator.device.type == "cpu"
@@ -177,69 +255,80 @@ def train(
     alpha_bar = schedule.alphas_cumprod.float().to(accelerator.device)  # T
     weight = debiased_weight(alpha_bar / (1.0 - alpha_bar))  # T
 
-    def squared_error(z: Tensor, t: Tensor, eps: Tensor, ids: Tensor) -> Tensor:
-        """Mean squared error of the predicted noise for each latent: (B,4,16,16), (B,), (B,4,16,16), (B,77) -> (B,)."""
+    def squared_error(z: Tensor, t: Tensor, eps: Tensor, seen: Tensor, ids: Tensor) -> Tensor:
+        """Mean squared error of the predicted noise for each latent: (B,4,16,16), (B,), (B,4,16,16), (B,C,16,16),
+        (B,77) -> (B,)."""
         abar = alpha_bar[t].view(-1, 1, 1, 1)
         x = abar.sqrt() * z + (1.0 - abar).sqrt() * eps
         with torch.no_grad():
             text = torch.cat([text_encoder(input_ids=i).last_hidden_state for i in ids.split(text_part)])  # B,77,d
-        predicted = unet(x, t, text, return_dict=False)[0].float()
+        predicted = unet(torch.cat([x, seen], 1), t, text, return_dict=False)[0].float()
         return ((predicted - eps) ** 2).mean(dim=(1, 2, 3))
 
     def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
         index = torch.randint(0, len(mean), (n,), generator=generator)
         z = mean[index].float() + std[index].float() * torch.randn((n, *mean.shape[1:]), generator=generator)
         wording = torch.randint(0, ids.shape[1], (n,), generator=generator)
-        dropped = torch.rand(n, 1, generator=generator) < DROP_CAPTION
+        no_text, no_seen, neither = task.drop
+        u = torch.rand(n, 1, generator=generator)
+        without_text = u < no_text + neither
+        without_seen = (u >= no_text) & (u < no_text + neither + no_seen)
         return {
             "latent": z,
-            "ids": torch.where(dropped, empty, ids[index, wording].long()),
+            "ids": torch.where(without_text, empty, ids[index, wording].long()),
+            "seen": torch.where(without_seen.view(-1, 1, 1, 1), 0.0, seen[index].float()),
             "noise": torch.randn(z.shape, generator=generator),
             "timestep": spread_timesteps(n, generator, len(alpha_bar)),
         }
 
     def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
-        error = squared_error(batch["latent"], batch["timestep"], batch["noise"], batch["ids"])
+        error = squared_error(*(batch[key] for key in ("latent", "timestep", "noise", "seen", "ids")))
         return (error * weight[batch["timestep"]]).mean(), {"mse": error.detach().mean()}
 
     n = min(len(unseen), SMOKE["validation"] if smoke else VALIDATION)
     with torch.no_grad():
-        z_unseen = encode(data.stack(unseen, range(n)))[0]
+        held_out = encode(unseen, range(n))
+    z_unseen = held_out["mean"]
+    seen_unseen = held_out.get("seen", z_unseen[:, :0])
     ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, [unseen[i][1] for i in range(n)]))
     fixed = runner.generator(9)
     eps_unseen, t_unseen = torch.randn(z_unseen.shape, generator=fixed), spread_timesteps(n, fixed, len(alpha_bar))
 
     def validate() -> dict[str, float]:
         errors = []
-        for part in zip(*(v.split(64) for v in (z_unseen, t_unseen, eps_unseen, ids_unseen)), strict=True):
+        parts = (v.split(64) for v in (z_unseen, t_unseen, eps_unseen, seen_unseen, ids_unseen))
+        for part in zip(*parts, strict=True):
             with accelerator.autocast():
                 errors.append(squared_error(*(v.to(accelerator.device) for v in part)))
         return {"mse": float(torch.cat(errors).mean())}
 
     def sheet() -> Image.Image:
-        from difflab.model import LatentDiffusion
-        from difflab.text_to_image import text_to_image
-
-        model = LatentDiffusion(
-            tokenizer=tokenizer,
-            text_encoder=text_encoder,
-            vae=autoencoder,
-            unet=copy.deepcopy(unet),
-            schedule=schedule,
-            device=accelerator.device,
+        """What the network makes of the first unseen examples, or, for text alone, of PROMPTS."""
+        shown = range(min(len(unseen), 2 if smoke else len(PROMPTS)))
+        texts = [unseen[i][1] for i in shown] if task.channels else list(PROMPTS[: len(shown)])
+        text, no_text = (
+            text_encoder(input_ids=torch.from_numpy(tokens.token_ids(tokenizer, t)).to(accelerator.device))[0]
+            for t in (texts, [""] * len(texts))
         )
-        prompts = list(PROMPTS)[: 2 if smoke else None]
-        images = text_to_image(model, prompts, num_inference_steps=2 if smoke else 20, guidance_scale=4.0)
-        width, height = images[0].size
-        columns = min(6, len(images))
-        out = Image.new("RGB", (columns * width, -(-len(images) // columns) * height))
-        for i, image in enumerate(images):
-            out.paste(image, (i % columns * width, i // columns * height))
-        return out
+        sight = seen_unseen[: len(shown)].to(accelerator.device)
+
+        def predict_noise(x, t, text):
+            return unet(torch.cat([x, torch.cat([sight] * (len(x) // len(sight)))], 1), t, text, return_dict=False)[0]
+
+        x = noise((len(shown), *z_unseen.shape[1:]), seed=0).to(accelerator.device)
+        *_, last = sample(
+            classifier_free_guidance(predict_noise, text, no_text, 3.0), x, dpmpp(schedule, 2 if smoke else 20)
+        )
+        drawn = autoencoder.decode(last.x / scaling_factor).sample
+        stacks = [data.to_tensor(task.show(unseen, shown)), drawn] if task.show else [drawn]
+        return data.rows(stacks, columns=6)
 
     if accelerator.is_main_process:
-        size = sum(p.numel() for p in unet.parameters()) / 1e6
-        print(f"U-Net of {size:.2f} million weights, {len(mean)} latents, {accelerator.device}", file=sys.stderr)
+        size = sum(p.numel() for p in unet.parameters() if p.requires_grad) / 1e6
+        print(
+            f"{task.name}: {size:.2f} million weights to learn, {len(mean)} latents, {accelerator.device}",
+            file=sys.stderr,
+        )
     return runner.fit(
         accelerator,
         {"unet": unet},
@@ -261,21 +350,22 @@ def train(
         workers=workers,
         validate=validate,
         pictures=sheet,
-        export=unet.save_pretrained,
+        export=partial(save_adapter, unet) if task.channels else unet.save_pretrained,
         export_to="unet",
         save_minutes=save_minutes,
         validate_minutes=validate_minutes,
         log_every=log_every,
         settings={
-            "recipe": "unet",
+            "recipe": task.name,
             "data": str(data_folder or "world"),
             "latents": mark,
             "pictures": len(mean),
             "captions_per_picture": ids.shape[1],
             "learning_rate": learning_rate,
-            "drop_caption": DROP_CAPTION,
+            "drop": list(task.drop),
             "least_snr": LEAST_SNR,
-            "init": str(init) if init else None,
+            "base": base if task.channels else None,
+            "init": str(init) if init and not task.channels else None,
             "smoke": smoke,
         },
     )

@@ -6,6 +6,7 @@
 """
 
 from .data import Dataset, Sample, sample, samples
+from .edits import EDITS, Edit, changed, edit, edits, random_edit, random_mask, reworded
 from .nouns import (
     BASE_NOUNS,
     COLORS,
@@ -27,6 +28,8 @@ __all__ = [
     "BASE_NOUNS",
     "COLORS",
     "Dataset",
+    "EDITS",
+    "Edit",
     "HATS",
     "HELD_OUT_NOUNS",
     "HELD_OUT_PAIRS",
@@ -42,10 +45,16 @@ __all__ = [
     "TIMES",
     "Thing",
     "Truth",
+    "changed",
     "edges",
+    "edit",
+    "edits",
     "is_held_out",
+    "random_edit",
+    "random_mask",
     "random_scene",
     "render",
+    "reworded",
     "sample",
     "samples",
     "truth",

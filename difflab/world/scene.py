@@ -49,7 +49,10 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """``things[0]`` stands in ``relation`` to ``things[1]``: left of, right of, on (a seat) or wearing (a hat)."""
+    """``things[0]`` stands in ``relation`` to ``things[1]``: left of, right of, on (a seat) or wearing (a hat).
+
+    Without things, only the place is there; `random_scene` draws no such scene.
+    """
 
     things: tuple[Thing, ...]
     relation: str = "alone"
@@ -63,9 +66,9 @@ class Scene:
             value = getattr(self, what)
             if value not in known:
                 raise ValueError(f"no {what} {value!r} in the tiny world; it has {', '.join(known)}")
-        if len(self.things) != (1 if self.relation == "alone" else 2):
+        if len(self.things) not in ((0, 1) if self.relation == "alone" else (2,)):
             raise ValueError(
-                f"{len(self.things)} things cannot stand {self.relation!r}: alone takes one, the others two"
+                f"{len(self.things)} things cannot stand {self.relation!r}: alone takes one or none, the others two"
             )
 
     def caption(self, rng=None):
@@ -216,7 +219,7 @@ def caption(scene, rng=None):
         if thing.pose:
             name = choose((f"{thing.pose[0]} {name}", f"{name} {thing.pose[0]}"))
         names.append(article(name))
-    what = names[0]
+    what = names[0] if names else ""
     if scene.relation == "on":
         what = f"{names[0]} {choose(('on', 'on', 'sitting on'))} {names[1]}"
     elif scene.relation == "wearing":
@@ -230,14 +233,14 @@ def caption(scene, rng=None):
             what = f"{names[1]} to the {other} of {names[0]}"
         else:
             what = f"{names[0]} to the {side} of {names[1]}"
-    where = "" if chance(0.07) else " " + choose(PLACE_PHRASES[scene.place])
+    where = "" if names and chance(0.07) else " " + choose(PLACE_PHRASES[scene.place])
     when = choose(TIME_PHRASES[scene.time])
     if scene.place == "space" or scene.style != "plain" or chance(0.35 if scene.time == "day" else 0.06):
         when = ""
     if scene.style != "plain":
         what = f"{choose((article(scene.style) + ' of', article(scene.style) + ' of', scene.style + ' of'))} {what}"
-    elif chance(0.1):
+    elif names and chance(0.1):
         what = f"{choose(('a picture of', 'a photo of'))} {what}"
-    elif when and chance(0.06):
+    elif names and when and chance(0.06):
         return f"{when}, {what}{where}"
     return f"{what}{where} {when}".strip()
