@@ -189,9 +189,9 @@ def report(
         raise ValueError(f"--captions is {captions} and --choosing is {choosing}: both have to be at least 1")
     from tqdm import tqdm
 
-    from difflab.report import SCALES, write
+    from difflab.report import total, write
 
-    with tqdm(total=captions + choosing * len(SCALES), desc="report", unit="picture") as bar:
+    with tqdm(total=total(captions, choosing), desc="report", unit="picture") as bar:
         write(out, captions, choosing, bar.update)
     typer.echo(out / "report.md")
 

@@ -9,15 +9,20 @@ import time
 import torch
 
 
-def psnr(rebuilt, original):
+def psnr(rebuilt, original, where=None):
     """Peak signal-to-noise ratio in dB of each picture, 20 log10(2 / root of the mean squared error): (B,).
 
     rebuilt: (B, 3, H, W), cut to [-1, 1] first, as it would be for the eye. original: the same shape, in [-1, 1].
+    where: (B, H, W) bool, the pixels that count; NaN comes of a picture that has none. None counts all.
     Equal pictures come to 106 dB, because an error below 1e-10 is taken for 1e-10.
     """
     if rebuilt.shape != original.shape:
         raise ValueError(f"psnr compares pictures of one shape, got {tuple(rebuilt.shape)} and {tuple(original.shape)}")
-    error = ((rebuilt.clamp(-1, 1) - original) ** 2).flatten(1).mean(1)  # B
+    error = ((rebuilt.clamp(-1, 1) - original) ** 2).mean(1)  # B, H, W
+    counts = torch.ones_like(error) if where is None else torch.as_tensor(where).to(error)
+    if counts.shape != error.shape:
+        raise ValueError(f"where must be {tuple(error.shape)}, one yes or no for each pixel, not {tuple(counts.shape)}")
+    error = (error * counts).sum((1, 2)) / counts.sum((1, 2))  # B
     return 10 * torch.log10(4 / error.clamp_min(1e-10))
 
 

@@ -12,14 +12,21 @@ import numpy as np
 import torch
 from PIL import Image
 
-from difflab import clip, world
-from difflab.judge import agreement, look
+from difflab import clip, masks, world
+from difflab.inpaint import inpaint
+from difflab.instruct_pix2pix import instruct_pix2pix
+from difflab.judge import agreement, look, obeyed
 from difflab.latent import psnr
+from difflab.model import load
+from difflab.sdedit import sdedit
 from difflab.text_to_image import text_to_image
 
 HELD_OUT_SERIES, CHOOSING_SERIES = 900_000_001, 900_000_002  # seeds of scenes that no training ever draws
 SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 PSNR_AIM = 29  # dB
+EDIT_AIMS = {"obeyed": 0.85, "kept": 24}  # kept: PSNR outside the change, dB
+FILL_AIMS = {"recognized": 0.80, "seam": 1.2}
+SHOWS = 0.1  # of the picture at least has to lie outside an edit's change for its PSNR to be asked
 AIMS = {"noun": 0.92, "both nouns": 0.75, "both sides": 0.60, "color": 0.95, "place": 0.97, "time": 0.98}
 
 
@@ -30,15 +37,13 @@ def reconstruct(model, pictures, batch_size=8):
     return [image for part in parts for image in model.decode(model.encode_image(part))]
 
 
-def generate(model, scenes, guidance_scale, *, seed=0, batch_size=10, progress=None):
+def generate(model, scenes, guidance_scale, *, seed=0, progress=None):
     """One picture for each scene's plain caption: DPM-Solver++, 20 steps, picture i from seed + i."""
-    images = []
-    for start in range(0, len(scenes), batch_size):
-        captions = [scene.caption() for scene in scenes[start : start + batch_size]]
-        images += text_to_image(model, captions, guidance_scale=guidance_scale, seed=seed + start)
-        if progress:
-            progress(len(captions))
-    return images
+    return in_batches(
+        lambda i, captions: text_to_image(model, captions, guidance_scale=guidance_scale, seed=seed + i),
+        [scene.caption() for scene in scenes],
+        progress=progress,
+    )
 
 
 def scores(images, scenes):
@@ -65,8 +70,99 @@ def retrieval(n=100):
     return clip.recall(images, texts), clip.recall(texts, images)
 
 
-def make(model, n=500, choosing=60, progress=None):
-    """Measure everything and return it as one JSON-ready dict. ``progress(pictures_done)`` is called along the way."""
+def in_batches(make, *lists, batch_size=10, progress=None):
+    """``make(first, *parts)`` for every batch of the lists, ``first`` counting from 0: one list of all it returns."""
+    made = []
+    for first in range(0, len(lists[0]), batch_size):
+        parts = [each[first : first + batch_size] for each in lists]
+        made += make(first, *parts)
+        if progress:
+            progress(len(parts[0]))
+    return made
+
+
+def editing(model, each=20, progress=None):
+    """Single edits of held-out scenes, ``each`` of every kind: InstructPix2Pix, SDEdit with the caption of the scene
+    after, and, as the ceiling, the true picture after the autoencoder.
+
+    Returns {method: {"obeyed": {kind: [right, asked]}, "kept": mean PSNR in dB outside the change}}.
+    """
+    pix2pix = load("tiny-pix2pix", device=model.device)
+    edits = [edit for kind in world.EDITS for edit in world.edits(each, HELD_OUT_SERIES, kind=kind)]
+    before, after = ([world.render(scene) for scene in scenes] for scenes in zip(*(e[2:] for e in edits), strict=True))
+    made = {
+        "InstructPix2Pix": in_batches(
+            lambda i, pictures, words: instruct_pix2pix(pix2pix, pictures, words, seed=i),
+            before,
+            [edit.instruction for edit in edits],
+            progress=progress,
+        ),
+        "SDEdit with the new caption": in_batches(
+            lambda i, pictures, words: sdedit(model, pictures, words, seed=i),
+            before,
+            [edit.after.caption() for edit in edits],
+            progress=progress,
+        ),
+        "the true picture, after the autoencoder": reconstruct(model, after),
+    }
+    outside = ~np.stack([world.changed(edit) for edit in edits])
+    asked = [i for i, kept in enumerate(outside) if kept.mean() >= SHOWS]
+    originals = model.check_images([before[i] for i in asked])
+    result = {}
+    for method, pictures in made.items():
+        right = obeyed(pictures, edits)
+        by_kind = {kind: [sum(right[i * each : (i + 1) * each]), each] for i, kind in enumerate(world.EDITS)}
+        kept = psnr(model.check_images([pictures[i] for i in asked]), originals, outside[asked])
+        result[method] = {"obeyed": by_kind, "kept": float(kept.mean())}
+    return result
+
+
+def filling(model, n=100, progress=None):
+    """Inpainting of held-out scenes with one thing: its place is filled with it anew, and, without it, with the place.
+
+    By the nine-channel U-Net and by paste-back with the ordinary one, composited; and the true pictures, the ceiling.
+    Returns {method: {"recognized", "removed": [right, asked], "seam": ratio to the true picture's gradient}}.
+    """
+    scenes = [world.sample(HELD_OUT_SERIES, i, relation="alone", style="plain").scene for i in range(n)]
+    empty = [world.Scene((), place=s.place, time=s.time, backdrop=s.backdrop) for s in scenes]
+    holes = [masks.grow(world.truth(scene).masks[0] > 0.1, 6) for scene in scenes]
+    real, bare = ([Image.fromarray(world.render(scene)) for scene in which] for which in (scenes, empty))
+
+    def filled(painter, which):
+        def part(i, pictures, parts, words):
+            return masks.composite(pictures, inpaint(painter, pictures, parts, words, seed=i), parts)
+
+        return in_batches(part, real, holes, [scene.caption() for scene in which], progress=progress)
+
+    nine = load("tiny-inpaint", device=model.device)
+    made = {
+        "nine channels": (filled(nine, scenes), filled(nine, empty)),
+        "paste-back": (filled(model, scenes), filled(model, empty)),
+        "the true pictures": (real, bare),
+    }
+    result = {}
+    for method, (with_it, without) in made.items():
+        seams = [masks.seam(picture, hole) for picture, hole in zip(with_it, holes, strict=True)]
+        true_seams = [masks.seam(picture, hole) for picture, hole in zip(real, holes, strict=True)]
+        gone = [max(verdict.nouns.values()) < 0.5 for verdict in look(without)]
+        result[method] = {
+            "recognized": scores(with_it, scenes)["noun"],
+            "removed": [sum(gone), n],
+            "seam": float(np.mean(seams) / np.mean(true_seams)),
+        }
+    return result
+
+
+def total(n=500, choosing=60, edits=20, fills=100):
+    """How many pictures `make` draws."""
+    return n + choosing * len(SCALES) + 2 * edits * len(world.EDITS) + 4 * fills
+
+
+def make(model, n=500, choosing=60, edits=20, fills=100, progress=None):
+    """Measure everything and return it as one JSON-ready dict. ``progress(pictures_done)`` is called along the way.
+
+    n, choosing: captions to draw, and others to choose the guidance scale by. edits: of each kind. fills: holes.
+    """
     began = time.monotonic()
     samples = [world.sample(HELD_OUT_SERIES, i) for i in range(n)]
     scenes = [sample.scene for sample in samples]
@@ -87,6 +183,8 @@ def make(model, n=500, choosing=60, progress=None):
             "after the autoencoder": scores(rebuilt, scenes),
             "generated": scores(generate(model, scenes, best, progress=progress), scenes),
         },
+        "editing": editing(model, edits, progress),
+        "filling": filling(model, fills, progress),
         "seconds": round(time.monotonic() - began),
     }
 
@@ -152,14 +250,76 @@ def markdown(report):
         asked = [counts.get(question) for question in AIMS]
         cells = [f"{right_asked[0] / right_asked[1]:.0%}" if right_asked else "not asked" for right_asked in asked]
         lines.append(f"| {float(scale):g} | " + " | ".join(cells) + f" | {mean_score(counts):.0%} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + editing_lines(report["editing"]) + filling_lines(report["filling"])) + "\n"
+
+
+def editing_lines(editing):
+    """The report's section on edits."""
+    totals = {
+        method: [sum(column) for column in zip(*found["obeyed"].values(), strict=True)]
+        for method, found in editing.items()
+    }
+    ours = "InstructPix2Pix"
+    right, asked = totals[ours]
+    reached = right / asked >= EDIT_AIMS["obeyed"] and editing[ours]["kept"] >= EDIT_AIMS["kept"]
+    lines = [
+        "",
+        "## Edits",
+        "",
+        f"Single edits of held-out scenes, {asked} in all: the oracle says whether the picture shows what was asked "
+        "for, and the peak signal-to-noise ratio how well everything else was kept. "
+        "[Chapter 9](../notebooks/09-instruct-pix2pix.ipynb) explains the methods.",
+        "",
+        "| edit | aim | " + " | ".join(editing) + " |",
+        "|---|---|" + "---|" * len(editing),
+    ]
+    for kind in editing[ours]["obeyed"]:
+        cells = [share(found["obeyed"][kind]) for found in editing.values()]
+        lines.append(f"| {kind} | | " + " | ".join(cells) + " |")
+    lines += [
+        f"| **all, obeyed** | {EDIT_AIMS['obeyed']:.0%} | "
+        + " | ".join(share(total) for total in totals.values())
+        + " |",
+        f"| **outside the change** | {EDIT_AIMS['kept']} dB | "
+        + " | ".join(f"{found['kept']:.1f} dB" for found in editing.values())
+        + " |",
+        "",
+        "Both aims are reached." if reached else "InstructPix2Pix is still short of the aim.",
+    ]
+    return lines
+
+
+def filling_lines(filling):
+    """The report's section on inpainting."""
+    ours = filling["nine channels"]
+    (right, asked), seam = ours["recognized"], ours["seam"]
+    reached = right / asked >= FILL_AIMS["recognized"] and seam <= FILL_AIMS["seam"]
+    return [
+        "",
+        "## Holes filled",
+        "",
+        f"The place of the one thing in {asked} held-out scenes is filled twice: with the scene's caption, where the "
+        "oracle has to recognize the thing again, and with that of the place alone, where it must find no thing at "
+        "all. The seam is how steep the picture is across the hole's edge, beside the true picture at the same pixels. "
+        "[Chapter 11](../notebooks/11-inpainting.ipynb) explains the methods.",
+        "",
+        "| question | aim | " + " | ".join(filling) + " |",
+        "|---|---|" + "---|" * len(filling),
+        f"| the thing is recognized | {FILL_AIMS['recognized']:.0%} | "
+        + " | ".join(share(found["recognized"]) for found in filling.values())
+        + " |",
+        "| the thing is gone | | " + " | ".join(share(found["removed"]) for found in filling.values()) + " |",
+        f"| seam, relative | {FILL_AIMS['seam']:g} | "
+        + " | ".join(f"{found['seam']:.2f}" for found in filling.values())
+        + " |",
+        "",
+        "Both aims are reached." if reached else "The nine-channel U-Net is still short of an aim.",
+    ]
 
 
 def write(folder, n=500, choosing=60, progress=None):
     """Write report.json and report.md into ``folder``, both or neither. Returns the report."""
-    from difflab.model import load
-
-    report = make(load(), n, choosing, progress)
+    report = make(load(), n, choosing, progress=progress)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.json", json.dumps(report, indent=1) + "\n"), ("report.md", markdown(report))):

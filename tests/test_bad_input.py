@@ -86,7 +86,7 @@ def test_pictures(random_model, image, message):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("gigantic", "no model and no folder 'gigantic': use tiny, sd15"),
+        ("gigantic", "no model and no folder 'gigantic': use tiny, tiny-pix2pix, tiny-inpaint, sd15"),
         ("./no/such/folder", "no model and no folder"),
         ("/no/such", "no model and no folder"),
         ("sdxl", "not supported yet"),

@@ -31,6 +31,20 @@ def test_psnr_is_one_number_for_each_picture():
         latent.psnr(y, x[:1])
 
 
+def test_psnr_of_a_part():
+    x = random(2, 3, 4, 4).clamp(-1, 1)
+    y = x.clone()
+    y[:, :, :, :2] = 0.5
+    right = torch.zeros(2, 4, 4, dtype=torch.bool)
+    right[..., 2:] = True
+    assert latent.psnr(y, x, right).tolist() == pytest.approx([106, 106], abs=1)
+    assert torch.allclose(latent.psnr(y, x, ~right), latent.psnr(y[..., :2], x[..., :2]))
+    assert torch.allclose(latent.psnr(y, x, torch.ones(2, 4, 4)), latent.psnr(y, x))
+    assert latent.psnr(y, x, torch.zeros(2, 4, 4)).isnan().all()
+    with pytest.raises(ValueError, match=r"where must be \(2, 4, 4\)"):
+        latent.psnr(y, x, right[:1])
+
+
 def test_channels_as_pictures():
     z = torch.tensor([-9.0, -3.0, 0.0, 3.0]).reshape(1, 4, 1, 1).expand(2, 4, 5, 6)
     pictures = latent.channels_as_pictures(z)

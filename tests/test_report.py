@@ -20,11 +20,19 @@ def test_share_shows_count_and_margin():
 
 def test_small_report_end_to_end(monkeypatch):
     monkeypatch.setattr(report, "SCALES", (3.0,))
-    made = report.make(difflab.load(), n=6, choosing=3)
+    made = report.make(difflab.load(), n=6, choosing=3, edits=1, fills=3)
     page = report.markdown(made)
     assert made["guidance_scale"] == 3.0 and made["captions"] == 6
     assert made["agreement"]["generated"]["place"][1] == 6
     assert f"{made['psnr']:.1f} dB" in page and "| place |" in page
+    pix2pix, ceiling = made["editing"]["InstructPix2Pix"], made["editing"]["the true picture, after the autoencoder"]
+    assert set(pix2pix["obeyed"]) == set(world.EDITS) and sum(right for right, _ in ceiling["obeyed"].values()) >= 6
+    assert ceiling["kept"] > 20 and f"{pix2pix['kept']:.1f} dB" in page
+    assert made["filling"]["the true pictures"]["seam"] == 1 and made["filling"]["the true pictures"]["removed"] == [
+        3,
+        3,
+    ]
+    assert f"{made['filling']['nine channels']['seam']:.2f}" in page
 
 
 def test_report_in_the_book_is_the_stored_measurement():

@@ -284,6 +284,8 @@ def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | P
         made = card(recipe, recipe, runs, "UNet2DConditionModel, input layer and LoRA", count, Path(out) / "card.json")
         (folder / "card.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
         Image.open(max((run / "samples").glob("*.png"))).convert("RGB").save(folder / "samples.jpg", quality=90)
+        for path in folder.iterdir():
+            path.chmod(0o644)
         write_sums(folder)
 
     runner.replace_folder(Path(out), write)

@@ -22,7 +22,7 @@ from transformers import CLIPTextModel
 
 from difflab.guidance import classifier_free_guidance
 from difflab.loop import sample
-from difflab.model import noise, weights_folder, widen
+from difflab.model import LORA, noise, weights_folder, widen
 from difflab.samplers import dpmpp
 from difflab.schedule import NoiseSchedule
 from difflab.train import data, runner
@@ -122,9 +122,11 @@ def with_adapter(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionMo
 
 
 def save_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Write the input layer and the LoRA, the latter as diffusers does."""
-    save_file({k: v.contiguous() for k, v in unet.conv_in.state_dict().items()}, folder / "conv_in.safetensors")
-    unet.save_lora_adapter(folder)
+    """Write the input layer and the LoRA, the latter in diffusers' form."""
+    from peft import get_peft_model_state_dict
+
+    for file, weights in (("conv_in.safetensors", unet.conv_in.state_dict()), (LORA, get_peft_model_state_dict(unet))):
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / file)
 
 
 def encoder(vae: AutoencoderKL, accelerator):
