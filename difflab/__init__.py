@@ -13,10 +13,15 @@ import importlib.util
 
 # The application functions carry their file's name, so they are bound here, once, before anything can rebind them.
 from difflab.guidance import classifier_free_guidance, guide, in_interval, rescaled
+from difflab.inpaint import inpaint, inpaint_to_latents, outpaint
+from difflab.instruct_pix2pix import instruct_pix2pix, instruct_pix2pix_to_latents
+from difflab.invert import invert
 from difflab.loop import Step, sample
 from difflab.model import LatentDiffusion, load, noise, pick_device, weights_folder
+from difflab.prompt_to_prompt import prompt_to_prompt, prompt_to_prompt_to_latents
 from difflab.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp, euler, from_diffusers
 from difflab.schedule import NoiseSchedule
+from difflab.sdedit import sdedit, sdedit_to_latents
 from difflab.text_to_image import text_to_image, text_to_latents
 
 __version__ = "0.1.0"
@@ -35,11 +40,21 @@ __all__ = [
     "from_diffusers",
     "guide",
     "in_interval",
+    "inpaint",
+    "inpaint_to_latents",
+    "instruct_pix2pix",
+    "instruct_pix2pix_to_latents",
+    "invert",
     "load",
     "noise",
     "pick_device",
+    "outpaint",
+    "prompt_to_prompt",
+    "prompt_to_prompt_to_latents",
     "rescaled",
     "sample",
+    "sdedit",
+    "sdedit_to_latents",
     "text_to_image",
     "text_to_latents",
     "weights_folder",

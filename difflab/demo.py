@@ -1,10 +1,17 @@
 """One contact sheet of what the shipped model can do, a row for every subject of the book, for `difflab demo`."""
 
+import numpy as np
+from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from difflab import attention, clip, world
+from difflab import attention, clip, masks, world
+from difflab.inpaint import inpaint, outpaint
+from difflab.instruct_pix2pix import instruct_pix2pix
 from difflab.latent import channels_as_pictures
+from difflab.model import load
+from difflab.prompt_to_prompt import prompt_to_prompt, refine
 from difflab.samplers import SAMPLERS
+from difflab.sdedit import sdedit
 from difflab.show import overlay, save_sheet
 from difflab.text_to_image import text_to_image
 from difflab.train.history import cells, sample_sheets
@@ -26,6 +33,20 @@ NEGATIVE_PROMPTS = (
     "a castle at sunset",
     "a castle in the snow",
     "a castle on the beach",
+)
+STROKES = (  # left, top, right and bottom in 128ths of the picture, and a color
+    ((0, 0, 127, 63), "#7ec8f0"),  # the sky
+    ((0, 64, 127, 80), "#2f8fc4"),  # the sea
+    ((0, 81, 127, 127), "#e8cf9a"),  # the sand
+    ((36, 66, 96, 92), "#d0202a"),  # a car's body
+    ((48, 52, 82, 66), "#a01018"),  # and its roof
+)
+INSTRUCTIONS = (
+    "make it sunset",
+    "put it in the snow",
+    "turn the cat into a dog",
+    "give it a crown",
+    "make it a pencil sketch",
 )
 SAMPLER_STEPS = 10
 SEARCHED = 500  # scenes that the search looks through
@@ -99,7 +120,62 @@ def training(model, seed):
     return title, [cells(sheets[step])[3] for step in steps], [f"{step:,}" for step in steps]
 
 
-ROWS = (text, guidance, negative, samplers, listening, search, latents, training)
+def strokes(model, seed):
+    """Five painted rectangles, and what SDEdit makes of them at five strengths."""
+    prompt, strengths = "a red car on the beach", (0.2, 0.4, 0.6, 0.8, 1)
+    painting = Image.new("RGB", (128, 128))
+    for box, color in STROKES:
+        ImageDraw.Draw(painting).rectangle(box, fill=color)
+    painting = painting.resize((model.image_size, model.image_size), Image.Resampling.NEAREST)
+    drawn = [sdedit(model, painting, prompt, strength=strength, seed=seed)[0] for strength in strengths]
+    return f"SDEdit, by strength: “{prompt}”", [painting, *drawn], ["five rectangles", *(f"{s:g}" for s in strengths)]
+
+
+def word_swap(model, seed):
+    """A picture, and the same one with another word in it, for five words."""
+    source, words = "a cat on a sofa", ("dog", "lion", "monkey", "rabbit", "robot")
+    targets = [source.replace("cat", word) for word in words]
+    seeds = [seed] * len(words)
+    drawn = prompt_to_prompt(model, [source] * len(words), targets, change=refine, self_replace_steps=0.6, seed=seeds)
+    return f"Prompt-to-prompt: “{source}”", [drawn[0], *drawn[len(words) :]], ["the source", *words]
+
+
+def inpainting(model, seed):
+    """A picture, its hole, three fills and a wider one. (The tiny inpainting model, whatever the model.)"""
+    filler, scene = load("tiny-inpaint", device=model.device), world.sample(UNSEEN, 1, relation="alone").scene
+    given, hole = world.render(scene), masks.grow(world.truth(scene).masks[0] > 0.1, 8)
+    where = world.Scene((), place=scene.place, time=scene.time).caption()
+    wishes = [where, f"a panda {where}", f"a rocket {where}"]
+    filled = masks.composite(given, inpaint(filler, given, hole, wishes, seed=seed), masks.soft_edge(hole, 6))
+    wider = outpaint(filler, given, where, left=32, right=32, seed=seed)
+    hidden = np.where(hole[..., None], 128, given).astype(np.uint8)
+    captions = ["picture", "its hole", *(f"“{wish}”" for wish in wishes), "wider"]
+    return "Inpainting: one hole, three prompts; outpainting", [given, hidden, *filled, *wider], captions
+
+
+def instructions(model, seed):
+    """One picture, five instructions. (By the tiny model that was taught to edit, whatever the model.)"""
+    editor = load("tiny-pix2pix", device=model.device)
+    given = world.render(world.Scene((world.Thing("cat", size=0.5),), place="meadow"))
+    pictures = instruct_pix2pix(editor, given, list(INSTRUCTIONS), seed=[seed] * len(INSTRUCTIONS))
+    captions = ["the picture", *(f"“{words}”" for words in INSTRUCTIONS)]
+    return "InstructPix2Pix: one picture, five instructions", [given, *pictures], captions
+
+
+ROWS = (
+    text,
+    guidance,
+    negative,
+    samplers,
+    listening,
+    search,
+    latents,
+    training,
+    strokes,
+    word_swap,
+    inpainting,
+    instructions,
+)
 
 
 def sections(model, seed=0, *, progress=True):

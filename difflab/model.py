@@ -158,8 +158,11 @@ class LatentDiffusion:
         images: one or a list of PIL pictures in mode RGB or uint8 arrays (H, W, 3), all of one size that the U-Net can
         halve as often as it does. Raises ValueError otherwise, saying what to do.
         """
-        x = self.check_images(images).to(self.device, self.dtype)  # B, 3, H, W
-        encoded = self.vae.encode(x)
+        return self.encode_pixels(self.check_images(images))
+
+    def encode_pixels(self, x):
+        """Pixels (B, 3, H, W) in [-1, 1] -> latents (B, 4, h, w), as `encode_image` does."""
+        encoded = self.vae.encode(x.to(self.device, self.dtype))
         z = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
         config = self.vae.config
         return ((z - (getattr(config, "shift_factor", None) or 0)) * config.scaling_factor).float()  # B, 4, h, w
@@ -173,16 +176,23 @@ class LatentDiffusion:
     def predict_noise(self, x, t, text_embedding, **unet_arguments):
         """The noise the U-Net sees in x at timestep t, given the text: eps (B, 4, h, w) in x's precision.
 
-        x: (B, 4, h, w) on the variance-preserving scale. t: a timestep, 0 to T - 1, or a tensor (B,) of them.
+        x: (B, 4, h, w) on the variance-preserving scale; what else the U-Net sees (a mask, a picture) follows as more
+            channels. t: a timestep, 0 to T - 1, or a tensor (B,) of them.
         text_embedding: (B, tokens, d) from `encode_text`. unet_arguments: passed on (ControlNet's residuals, say).
         A v-prediction v = sqrt(abar) eps - sqrt(1 - abar) x_0 is turned into eps (Salimans and Ho 2022, 2202.00512).
+        Raises ValueError when x has not as many channels as the U-Net sees.
         """
+        if x.shape[1] != self.unet.config.in_channels:
+            raise ValueError(
+                f"this U-Net sees {self.unet.config.in_channels} channels and was given {x.shape[1]}: one that sees 4 "
+                "is for text_to_image and most else, 8 for instruct_pix2pix, 9 for inpaint; load the model that fits"
+            )
         text = text_embedding.to(self.dtype)
         out = self.unet(x.to(self.dtype), t, text, return_dict=False, **unet_arguments)[0].to(x.dtype)
         if self.prediction_type == "epsilon":
             return out
         abar = self.schedule.alpha_bar(t, like=x)
-        return abar.sqrt() * out + (1 - abar).sqrt() * x
+        return abar.sqrt() * out + (1 - abar).sqrt() * x[:, : out.shape[1]]
 
     def check_images(self, images):
         """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1]. ValueError on a wrong size or mode."""

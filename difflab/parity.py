@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 
 from difflab.guidance import in_interval, rescaled
 from difflab.loop import sample
@@ -176,6 +177,171 @@ def attention(folder, label):
     ]
 
 
+def sdedit(folder, label, *, strengths=(0.2, 0.58, 0.8), num_inference_steps=10, sampler="dpm++"):
+    """`sdedit` against StableDiffusionImg2ImgPipeline on the folder's weights: the latents of two pictures and prompts.
+
+    The pipeline is given the pictures' latents: it would draw them at random around those that we take. It has
+    nothing to compare at strength 0, where it refuses, and at 1, where it keeps a trace of the picture.
+    """
+    from diffusers import StableDiffusionImg2ImgPipeline
+
+    from difflab.sdedit import sdedit_to_latents
+
+    model = load(folder, device="cpu")
+    with quietly():
+        pipeline = StableDiffusionImg2ImgPipeline(
+            **pipeline_of(folder, model, sampler).components, requires_safety_checker=False
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    prompts, size = ["a cat on a sofa at night", "a red car in the snow"], model.image_size
+    pictures = [Image.linear_gradient("L").resize((size, size)).convert("RGB"), Image.new("RGB", (size, size), "teal")]
+    shared = dict(num_inference_steps=num_inference_steps, guidance_scale=5.0)
+    rows = []
+    for strength in strengths:
+        *_, last = sdedit_to_latents(model, pictures, prompts, strength=strength, sampler=sampler, seed=7, **shared)
+        theirs = pipeline(
+            prompts,
+            image=model.encode_image(pictures),
+            strength=strength,
+            generator=[torch.Generator().manual_seed(7 + i) for i in range(2)],
+            output_type="latent",
+            **shared,
+        ).images
+        what = f"sdedit, {label}, {sampler}, strength {strength:g} of {num_inference_steps} steps"
+        rows.append(Row(what, "StableDiffusionImg2ImgPipeline", (last.x - theirs).abs().max().item(), 1e-4))
+    return rows
+
+
+def instruct_pix2pix(name_or_folder, label, *, scales=((3.0, 1.5), (4.0, 1.0), (2.0, 2.0)), num_inference_steps=6):
+    """`instruct_pix2pix` against StableDiffusionInstructPix2PixPipeline with the same U-Net of eight input channels:
+    the latents of two pictures and instructions, at pairs of a scale for the instruction and one for the picture.
+
+    Below a picture's scale of 1, and at an instruction's of 1 and below, the pipeline does not guide at all.
+    """
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    from difflab.instruct_pix2pix import instruct_pix2pix_to_latents
+    from difflab.model import weights_folder
+
+    model = load(name_or_folder, device="cpu")
+    folder = weights_folder() if name_or_folder == "tiny-pix2pix" else name_or_folder
+    with quietly():
+        parts = pipeline_of(folder, model, "dpm++").components | dict(unet=model.unet)
+        pipeline = StableDiffusionInstructPix2PixPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    prompts, size = ["make it sunset", "turn the cat into a dog"], model.image_size
+    pictures = [Image.linear_gradient("L").resize((size, size)).convert("RGB"), Image.new("RGB", (size, size), "teal")]
+    rows = []
+    for text_scale, image_scale in scales:
+        shared = dict(
+            num_inference_steps=num_inference_steps, guidance_scale=text_scale, image_guidance_scale=image_scale
+        )
+        *_, last = instruct_pix2pix_to_latents(model, pictures, prompts, seed=7, **shared)
+        generator = [torch.Generator().manual_seed(7 + i) for i in range(2)]
+        theirs = pipeline(prompts, image=pictures, generator=generator, output_type="latent", **shared).images
+        what = f"instruct_pix2pix, {label}, scales {text_scale:g} and {image_scale:g}, {num_inference_steps} steps"
+        difference = (last.x - theirs).abs().max().item()
+        rows.append(Row(what, "StableDiffusionInstructPix2PixPipeline", difference, 1e-4))
+    return rows
+
+
+def inpaint(name_or_folder, label, *, strengths=(1.0, 0.5), num_inference_steps=8, sampler="dpm++"):
+    """`inpaint` against StableDiffusionInpaintPipeline with the same U-Net, of four input channels or of nine: the
+    latents of two pictures, masks and prompts, where each corner pixel decides for its place of the latent.
+
+    The pipeline is given the pictures' latents: it would draw them at random around those that we take.
+    """
+    from diffusers import StableDiffusionInpaintPipeline
+
+    from difflab.inpaint import inpaint_to_latents
+    from difflab.masks import nearest
+    from difflab.model import weights_folder
+
+    model = load(name_or_folder, device="cpu")
+    folder = weights_folder() if name_or_folder == "tiny-inpaint" else name_or_folder
+    with quietly():
+        parts = pipeline_of(folder, model, sampler).components | dict(unet=model.unet)
+        pipeline = StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    prompts, size = ["a cat on a sofa at night", "a red car in the snow"], model.image_size
+    pictures = [Image.linear_gradient("L").resize((size, size)).convert("RGB"), Image.new("RGB", (size, size), "teal")]
+    holes = [Image.new("L", (size, size)), Image.linear_gradient("L").resize((size, size))]
+    holes[0].paste(255, (size // 4 + 3, size // 4 - 3, size - 9, size - 1))
+    around = pipeline.image_processor.preprocess(pictures) * (pipeline.mask_processor.preprocess(holes) < 0.5)
+    masked = pipeline.vae.encode(around).latent_dist.mode() * pipeline.vae.config.scaling_factor
+    shared = dict(num_inference_steps=num_inference_steps, guidance_scale=3.0)
+    rows = []
+    for strength in strengths:
+        chosen = dict(sampler=sampler, shrink=nearest, strength=strength, seed=7)
+        *_, last = inpaint_to_latents(model, pictures, holes, prompts, **chosen, **shared)
+        theirs = pipeline(
+            prompts,
+            image=model.encode_image(pictures),
+            mask_image=holes,
+            masked_image_latents=masked,
+            strength=strength,
+            height=size,
+            width=size,
+            generator=[torch.Generator().manual_seed(7 + i) for i in range(2)],
+            output_type="latent",
+            **shared,
+        ).images
+        channels = f"{model.unet.config.in_channels} channels"
+        what = f"inpaint, {label}, {channels}, {sampler}, strength {strength:g} of {num_inference_steps} steps"
+        rows.append(Row(what, "StableDiffusionInpaintPipeline", (last.x - theirs).abs().max().item(), 1e-4))
+    return rows
+
+
+def prompt_to_prompt(folder, label, *, num_inference_steps=10):
+    """A word swap against StableDiffusionPipeline with an attention processor that does what the paper's code does; and
+    `invert` against DDIMInverseScheduler: the latents of two pictures, and their noise."""
+    from diffusers import DDIMInverseScheduler
+
+    from difflab.invert import invert
+    from difflab.prompt_to_prompt import prompt_to_prompt_to_latents
+
+    model = load(folder, device="cpu")
+    pipeline = pipeline_of(folder, model, "ddim")
+    prompts, cross_steps, self_steps = ["a cat on a sofa", "a dog on a sofa"], 8, 4
+
+    class WordSwap:
+        """Of a batch [nothing, nothing, source, target] the last takes the attention of the one before."""
+
+        calls = 0
+
+        def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None):
+            text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+            q, k, v = (attn.head_to_batch_dim(y) for y in (attn.to_q(hidden_states), attn.to_k(text), attn.to_v(text)))
+            probs = attn.get_attention_scores(q, k, attention_mask).unflatten(0, (4, attn.heads))
+            if self.calls < (cross_steps if attn.is_cross_attention else self_steps):
+                probs = torch.cat([probs[:3], probs[2:3]])
+            self.calls += 1
+            return attn.to_out[1](attn.to_out[0](attn.batch_to_head_dim(probs.flatten(0, 1) @ v)))
+
+    shared = dict(num_inference_steps=num_inference_steps, guidance_scale=3.0)
+    pipeline.unet.set_attn_processor({name: WordSwap() for name in pipeline.unet.attn_processors})
+    theirs = pipeline(prompts, latents=noise((2, *model.latent_shape), [7, 7]), output_type="latent", **shared).images
+    shares = [count / num_inference_steps for count in (cross_steps, self_steps)]
+    *_, last = prompt_to_prompt_to_latents(
+        model, *prompts, cross_replace_steps=shares[0], self_replace_steps=shares[1], seed=7, **shared
+    )
+    swapped = (last.x - theirs).abs().max().item()
+
+    size = model.image_size
+    pictures = [Image.linear_gradient("L").resize((size, size)).convert("RGB"), Image.new("RGB", (size, size), "teal")]
+    path, text = invert(model, pictures, prompts, num_inference_steps=num_inference_steps), model.encode_text(prompts)
+    scheduler = DDIMInverseScheduler.from_config({**pipeline.scheduler.config, "prediction_type": "epsilon"})
+    scheduler.set_timesteps(num_inference_steps)
+    x = model.encode_image(pictures)
+    for t in scheduler.timesteps:
+        x = scheduler.step(model.predict_noise(x, int(t), text), t, x).prev_sample
+    inverted = (path[0] - x).abs().max().item()
+    return [
+        Row(f"prompt_to_prompt, word swap, {label}", "StableDiffusionPipeline", swapped, 1e-4),
+        Row(f"invert, {label}, {num_inference_steps} steps", "DDIMInverseScheduler", inverted, 1e-4),
+    ]
+
+
 def table(weights=None):
     """All of it: the samplers, the schedulers plugged in, pictures from the shipped, a random and a v-prediction
     model, ways to guide them, and attention. weights: a pipeline folder to use in place of the shipped one. Takes some
@@ -186,13 +352,25 @@ def table(weights=None):
     rows += pictures(weights or weights_folder(), "shipped weights")
     rows += guidance(weights or weights_folder(), "shipped weights")
     rows += attention(weights or weights_folder(), "shipped weights")
+    rows += sdedit(weights or weights_folder(), "shipped weights")
+    rows += prompt_to_prompt(weights or weights_folder(), "shipped weights")
+    rows += instruct_pix2pix("tiny-pix2pix", "shipped weights")
+    rows += inpaint(weights or weights_folder(), "shipped weights")
+    rows += inpaint("tiny-inpaint", "shipped weights")
     with tempfile.TemporaryDirectory() as folder:
+        eight = random_pipeline(Path(folder) / "eight", unet=SMALL_UNET | dict(in_channels=8))
+        rows += instruct_pix2pix(eight, "random small SD 1.5")
+        nine = random_pipeline(Path(folder) / "nine", unet=SMALL_UNET | dict(in_channels=9))
+        rows += inpaint(nine, "random small SD 1.5")
         for prediction_type in ("epsilon", "v_prediction"):
             path = random_pipeline(Path(folder) / prediction_type, prediction_type=prediction_type)
             rows += pictures(path, f"random small SD 1.5, {prediction_type}")
             if prediction_type == "epsilon":
                 rows += guidance(path, f"random small SD 1.5, {prediction_type}")
                 rows += attention(path, f"random small SD 1.5, {prediction_type}")
+            rows += sdedit(path, f"random small SD 1.5, {prediction_type}")
+            rows += prompt_to_prompt(path, f"random small SD 1.5, {prediction_type}")
+            rows += inpaint(path, f"random small SD 1.5, {prediction_type}")
     return rows
 
 

@@ -277,6 +277,116 @@ def explorer(draw, **controls):
     return panel
 
 
+PAINTER = """
+const image = this, canvas = image.nextElementSibling, pen = canvas.getContext('2d');
+const scale = canvas.width / image.naturalWidth;
+const find = what => canvas.closest('.difflab-painter').querySelector(what);
+const lines = () => find('textarea').value.split('\\n').filter(line => line.trim());
+const draw = strokes => {
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  pen.fillStyle = pen.strokeStyle = '#D55E00'; pen.lineCap = pen.lineJoin = 'round';
+  for (const line of strokes) {
+    const [kind, ...words] = line.trim().split(/\\s+/), n = words.map(word => word * scale);
+    if (kind === 'rectangle') { pen.fillRect(n[0], n[1], n[2] - n[0], n[3] - n[1]); continue; }
+    pen.lineWidth = n[0]; pen.beginPath(); pen.moveTo(n[1], n[2]);
+    for (let i = 1; i + 1 < n.length; i += 2) pen.lineTo(n[i], n[i + 1]);
+    pen.stroke();
+  }
+};
+const tell = strokes => {
+  const text = find('textarea');
+  text.value = strokes.join('\\n');
+  for (const kind of ['input', 'change']) text.dispatchEvent(new Event(kind, {bubbles: true}));
+  draw(strokes);
+};
+const place = event => {
+  const box = canvas.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width * image.naturalWidth,
+          (event.clientY - box.top) / box.height * image.naturalHeight].map(Math.round);
+};
+let stroke = null;
+canvas.onpointerdown = event => {
+  canvas.setPointerCapture(event.pointerId);
+  const brush = find('select').value === 'brush';
+  stroke = [...(brush ? ['brush', find('input[type=range]').value] : ['rectangle']), ...place(event), ...place(event)];
+};
+canvas.onpointermove = event => {
+  if (!stroke) { draw(lines()); return; }
+  stroke[0] === 'brush' ? stroke.push(...place(event)) : stroke.splice(3, 2, ...place(event));
+  draw([...lines(), stroke.join(' ')]);
+};
+canvas.onpointerup = () => { if (stroke) tell([...lines(), stroke.join(' ')]); stroke = null; };
+find('.undo').onclick = () => tell(lines().slice(0, -1));
+find('.clear').onclick = () => tell([]);
+setTimeout(() => draw(lines()), 300);
+"""
+
+
+def painter(image, fill, *, strokes="", prompt="", width=320):
+    """Paint a mask over a picture with the mouse, say what should be there, and see it filled in.
+
+    Args:
+        image: the picture.
+        fill: (picture, mask, prompt) -> a list of pictures; the mask is (H, W) bool. A ValueError shows as one line.
+        strokes: the drawing to begin with, as `difflab.masks.drawn` reads it. It stands in a text field, one stroke a
+            line: the mouse writes there, and so can you where no mouse can.
+        prompt: the words to begin with.
+        width: of the picture on the page, in CSS pixels.
+
+    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. It needs no extension of Jupyter or Colab.
+    Where no kernel listens, as in the built book, what it shows at first stands in its place, with a sentence.
+    """
+    import ipywidgets
+
+    from difflab.masks import drawn
+
+    image = _picture(image)
+    size = (image.height, image.width)
+    height = round(width * image.height / image.width)
+    canvas = ipywidgets.HTML(
+        f'<div style="position:relative;width:{width}px;height:{height}px">'
+        f'<img src="{_data_url(image)}" alt="the picture to paint on" width="{width}" height="{height}" '
+        f'onload="{html.escape(PAINTER)}">'
+        f'<canvas width="{width}" height="{height}" tabindex="0" aria-label="paint what is to be filled in" '
+        'style="position:absolute;left:0;top:0;opacity:.6;cursor:crosshair;touch-action:none"></canvas></div>'
+        '<select aria-label="tool"><option>brush</option><option>rectangle</option></select> '
+        '<label>width <input type="range" min="2" max="40" value="14"></label> '
+        '<button class="undo" type="button">undo</button> <button class="clear" type="button">clear</button>'
+    )
+    wide = ipywidgets.Layout(width="32em")
+    text = ipywidgets.Textarea(strokes, description="strokes", layout=wide, rows=4)
+    words = ipywidgets.Text(prompt, description="prompt", layout=wide)
+    button, answer = ipywidgets.Button(description="fill in", button_style="primary"), ipywidgets.HTML()
+
+    def filled(*_):
+        try:
+            mask = drawn(text.value, size)
+            pictures = fill(image, mask, words.value)
+        except ValueError as error:
+            answer.value = f"<p>{html.escape(' '.join(str(error).split()))}</p>"
+        else:
+            hole = PIL.Image.fromarray(
+                np.where(mask[..., None], 128, np.asarray(image.convert("RGB"))).astype(np.uint8)
+            )
+            labels = ["the hole", *[""] * len(pictures)]
+            alt = f"The picture with a hole, then filled in: {words.value}."
+            answer.value = strip([hole, *pictures], labels, size=1.8, alt=alt).data
+
+    button.on_click(filled)
+    if strokes and prompt:
+        filled()
+    panel = ipywidgets.VBox([canvas, text, words, button, answer])
+    panel.add_class("difflab-painter")
+    still = "<p>Live in the notebook: there, a picture to paint on and a field for the prompt stand here.</p>"
+
+    def with_pictures(**_):
+        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": answer.value + still}
+
+    if "google.colab" not in sys.modules:  # Colab is always live
+        panel._repr_mimebundle_ = with_pictures
+    return panel
+
+
 def save_sheet(sections, path):
     """Write one contact sheet to `path`: sections is a list of (title, images, captions or None), one row each.
 

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import importlib
+import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from PIL import Image
 
 import difflab
 from difflab import LatentDiffusion, load, noise, pick_device
-from difflab.model import text_computed_once, verify
+from difflab.model import fit_image, text_computed_once, verify, widen
 
 
 def test_importing_is_cheap():
@@ -85,6 +86,38 @@ def test_a_round_trip_through_the_autoencoder(random_model):
     assert back.size == (64, 64) and back.mode == "RGB"
     assert torch.equal(latents, random_model.encode_image([np.array(picture)]))
     assert len(random_model.decode(random_model.encode_image([picture, picture]))) == 2
+
+
+@pytest.mark.parametrize(
+    "image, says",
+    [
+        (Image.new("RGB", (200, 100), "red"), "200 x 100, RGB: cut to its middle square, resized to 64 x 64$"),
+        (Image.new("RGBA", (64, 64), "red"), "64 x 64, RGBA: converted to RGB$"),
+        (Image.new("L", (64, 70), 76), "64 x 70, L: converted to RGB, cut to its middle square$"),
+        (np.full((30, 30, 3), 76, dtype=np.uint8), "30 x 30, RGB: resized to 64 x 64$"),
+    ],
+)
+def test_fit_image_makes_it_fit_and_says_so(random_model, image, says):
+    with pytest.warns(UserWarning, match=says) as caught:
+        fitted = fit_image(image, random_model.image_size)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert random_model.check_images(fitted).shape == (1, 3, 64, 64)
+
+
+def test_fit_image_keeps_the_middle_and_is_silent_when_all_is_well():
+    wide = Image.new("RGB", (192, 64), "white")
+    wide.paste("blue", (64, 0, 128, 64))
+    with pytest.warns(UserWarning, match="middle square$"):
+        middle = fit_image(wide, 64)
+    assert (np.asarray(middle) == (0, 0, 255)).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit_image(middle, 64) is middle
+    for size in (0, 64.0, None, True):
+        with pytest.raises(ValueError, match=f"size={size!r}"):
+            fit_image(middle, size)
+    with pytest.raises(ValueError, match="not str"):
+        fit_image("cat.png", 64)
 
 
 def test_a_shift_factor_is_applied_both_ways(random_folder):
@@ -201,3 +234,42 @@ def test_full_size_unets_count_and_run_on_the_meta_device(name, random_model):
         random_model.tokenizer, text_encoder, vae, unet, random_model.schedule, device=torch.device("meta")
     )
     assert model.predict_noise(x, 500, text).shape == x.shape
+
+
+@pytest.mark.parametrize(("name", "channels"), [("tiny-pix2pix", 8), ("tiny-inpaint", 9)])
+def test_the_shipped_models_that_see_more(tiny, name, channels):
+    """An ordinary U-Net with more input channels; every other part is the tiny model's own."""
+    model = load(name, device="cpu")
+    assert model.unet.config.in_channels == channels and not any("lora" in key for key in model.unet.state_dict())
+    assert set(model.unet.state_dict()) == set(tiny.unet.state_dict())
+    assert torch.equal(model.unet.conv_out.weight, tiny.unet.conv_out.weight)  # the LoRA leaves the last layer alone
+    assert not torch.equal(model.unet.mid_block.resnets[0].conv1.weight, tiny.unet.mid_block.resnets[0].conv1.weight)
+    assert not any(p.requires_grad for p in model.unet.parameters()) and not model.unet.training
+    assert torch.equal(model.encode_text("a cat"), tiny.encode_text("a cat"))
+    assert torch.equal(
+        difflab.clip.load(name, device="cpu").embed_text("a cat"), difflab.clip.load().embed_text("a cat")
+    )
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "inpaint"])
+def test_what_is_added_was_trained_on_the_shipped_unet(tiny, name):
+    from difflab.train.unet import mark_of
+
+    card = json.loads((difflab.weights_folder().parent / name / "card.json").read_text(encoding="utf-8"))
+    assert card["stages"][-1]["settings"]["base"] == mark_of("", tiny.unet)
+
+
+def test_widening_takes_no_notice_of_what_is_new(random_model):
+    unet = copy.deepcopy(random_model.unet)
+    x, text = noise((2, 4, 8, 8), seed=0), random_model.encode_text(["a", "b"])
+    expected = unet(x, 500, text).sample
+    wider = widen(unet, 9)
+    assert wider.config.in_channels == 9
+    assert torch.allclose(wider(torch.cat([x, noise((2, 5, 8, 8), seed=1)], 1), 500, text).sample, expected, atol=1e-6)
+
+
+def test_a_model_for_another_task_says_so(tiny):
+    model = copy.copy(tiny)
+    model.unet = widen(copy.deepcopy(tiny.unet), 9)
+    with pytest.raises(ValueError, match="sees 9 channels and was given 4.*9 for inpaint"):
+        difflab.text_to_image(model, "a cat", num_inference_steps=1)

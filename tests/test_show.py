@@ -102,6 +102,39 @@ def test_explorer_is_a_still_picture_where_no_kernel_listens():
     assert "Live in the notebook" in page and "<script" not in page and "http" not in page.replace("data:", "")
 
 
+def test_painter_fills_what_is_drawn():
+    asked = []
+
+    def fill(picture, mask, prompt):
+        asked.append((picture.size, int(mask.sum()), prompt))
+        if not mask.any():
+            raise ValueError("the mask is empty:\nnothing to fill in")
+        return [picture]
+
+    picture = PIL.Image.new("RGB", (40, 30), "teal")
+    panel = show.painter(picture, fill, strokes="rectangle 2 2 12 22", prompt="a cat")
+    canvas, strokes, prompt, button, answer = panel.children
+    assert asked == [((40, 30), 200, "a cat")] and answer.value.count("<img") == 1
+    strokes.value, prompt.value = "rectangle 0 0 4 4\nbrush 4 20 20 30 20", "a dog"
+    assert len(asked) == 1  # only the button draws
+    button.click()
+    assert asked[1][0] == (40, 30) and asked[1][1] > 16 and asked[1][2] == "a dog"
+    strokes.value = ""
+    button.click()
+    assert answer.value == "<p>the mask is empty: nothing to fill in</p>"
+    strokes.value = "circle 4 4"
+    button.click()
+    assert "is no stroke" in answer.value and len(asked) == 3
+    assert "<script" not in canvas.value and "http" not in canvas.value.replace("data:", "")
+    assert "difflab-painter" in panel._dom_classes
+
+
+def test_painter_is_a_still_picture_where_no_kernel_listens():
+    panel = show.painter(PICTURES[0], lambda *_: PICTURES[:2], strokes="rectangle 0 0 2 2", prompt="a cat")
+    page = panel._repr_mimebundle_()["text/html"]
+    assert page.count("<img") == 1 and "a cat" in page and "Live in the notebook" in page and "<canvas" not in page
+
+
 def test_sheet_and_grid_files_carry_their_description(tmp_path):
     show.save_sheet([("Row", PICTURES, ["a", "b", "c"]), ("Other", PICTURES[:1], None)], tmp_path / "sheet.png")
     assert PIL.Image.open(tmp_path / "sheet.png").info["Description"] == "Row: 3 pictures: a; b; c. Other: one picture."

@@ -1,0 +1,227 @@
+"""Inpainting: fill a hole in a picture, and leave the rest. Two openings of the loop do it, and either is enough:
+
+after: `paste_back`. After every step the kept region is put back, noised to the level that x has then (Lugmayr et al.
+    2022, 2201.09865, eq. 8). It works with any model; the network never learns that there is a hole.
+see: `see_masked`. The network gets the mask and the masked picture's latent as five more channels (Rombach et al. 2022,
+    2112.10752, section 4.5). It has to be trained for that: nine input channels in place of four.
+
+`inpaint` takes whichever the model is made for. `outpaint` is inpainting of a larger canvas. Masks: `difflab.masks`.
+"""
+
+import torch
+
+from difflab import masks
+from difflab.guidance import check_scale, classifier_free_guidance, guide
+from difflab.loop import sample
+from difflab.model import as_prompts, generators, text_computed_once
+from difflab.samplers import Sampler, by_name, dpmpp, randn
+from difflab.sdedit import first_step
+
+
+@torch.inference_mode()
+def inpaint(
+    model,
+    image,
+    mask,
+    prompt,
+    *,
+    strength=1.0,
+    num_inference_steps=20,
+    guidance_scale=2.0,
+    negative_prompt="",
+    combine=guide,
+    sampler="dpm++",
+    shrink=masks.touched,
+    blend=None,
+    seed=0,
+):
+    """Pictures with their holes filled: a list of PIL images. The prompt says what the whole picture shows.
+
+    image, mask, prompt: one or a list of each; a single one serves for all. Mask: 1, True or white is filled in.
+    strength: above 0, to 1: the share of the steps that are run. 1 starts the hole from pure noise; less starts from
+        the picture with noise on it, and what was in the hole shines through.
+    sampler: as for text_to_image, or ``repaint(...)``, which goes back and forth.
+    shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way.
+    blend: a soft mask (`masks.soft_edge`), by which the picture's latent is mixed in after every step. None: what is
+        kept is put back with the mask itself, or, with a nine-channel model, not at all.
+    The other settings are text_to_image's. The whole picture comes out of the decoder: `masks.composite` puts the
+    kept pixels back exactly. Raises ValueError for a mask of another size, an empty or a full one, another strength,
+    a picture of another size or mode.
+    """
+    steps = inpaint_to_latents(
+        model,
+        image,
+        mask,
+        prompt,
+        strength=strength,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        combine=combine,
+        sampler=sampler,
+        shrink=shrink,
+        blend=blend,
+        seed=seed,
+    )
+    with text_computed_once(model.unet):
+        *_, last = steps
+    return model.decode(last.x)
+
+
+def inpaint_to_latents(
+    model,
+    image,
+    mask,
+    prompt,
+    *,
+    strength=1.0,
+    num_inference_steps=20,
+    guidance_scale=2.0,
+    negative_prompt="",
+    combine=guide,
+    sampler="dpm++",
+    shrink=masks.touched,
+    blend=None,
+    seed=0,
+):
+    """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
+    pixels, hole, soft, prompts, negatives, random = all_alike(model, image, mask, blend, prompt, negative_prompt, seed)
+    if guidance_scale != 0 and not all(p.strip() for p in prompts):
+        raise ValueError("prompt is empty: say what the picture shows, or pass guidance_scale=0 to fill without text")
+    if not callable(guidance_scale):
+        check_scale(guidance_scale)
+    start = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
+    if start == num_inference_steps:
+        raise ValueError(f"strength={strength!r} of {start} steps leaves none to run: the hole would stay as it is")
+    sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start)
+
+    small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
+    clean = encode_pixels(model, pixels)  # B, 4, h, w
+    noise = randn(clean.shape, random, like=clean)
+    x = noise if strength == 1 else model.schedule.add_noise(clean, noise, sampler.timesteps[0])
+    predict_noise, put_back = model.predict_noise, small
+    if model.unet.config.in_channels > clean.shape[1]:
+        masked = encode_pixels(model, pixels * (hole < 0.5))  # B, 4, h, w; the hole is gray
+        predict_noise, put_back = see_masked(predict_noise, small, masked), None
+    if soft is not None:
+        put_back = masks.share(soft, model.vae_scale_factor).to(model.device)  # B, 1, h, w
+    after = None if put_back is None else paste_back(model.schedule, clean, put_back, noise)
+    text, negative = model.encode_text(prompts), model.encode_text(negatives)
+    guided = classifier_free_guidance(predict_noise, text, negative, guidance_scale, combine)
+    yield from sample(guided, x, sampler, after=after)
+
+
+def all_alike(model, image, mask, blend, prompt, negative_prompt, seed):
+    """What `inpaint` is given, checked, one of each for every picture: a single one is repeated.
+
+    Returns pixels (B, 3, H, W), the hole and what to blend with, or None (B, 1, H, W), prompts, negatives, generators.
+    """
+    channels, latent = model.unet.config.in_channels, model.vae.config.latent_channels
+    if channels not in (latent, 2 * latent + 1):
+        raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
+    pixels = model.check_images(image)  # B, 3, H, W
+    several = {"pictures": pixels, "masks": masks.check_mask(mask, pixels.shape[-2:])}
+    several["masks to blend with"] = [None] if blend is None else masks.check_mask(blend, pixels.shape[-2:])
+    several |= {"prompts": as_prompts(prompt), "negative prompts": as_prompts(negative_prompt)}
+    seeds = seed if isinstance(seed, list | tuple) else [seed]
+    count = max(len(seeds), *(len(several[what]) for what in ("pictures", "masks", "prompts")))
+    for what, given in several.items():
+        if len(given) not in (1, count):
+            raise ValueError(f"{len(given)} {what} for {count} pictures to be made: pass one, or one for each")
+        if len(given) != count:
+            several[what] = given * count if isinstance(given, list) else given.expand(count, *given.shape[1:])
+    if blend is None:
+        several["masks to blend with"] = None
+    return *several.values(), generators(seed, count)
+
+
+def paste_back(schedule, clean, mask, noise):
+    """Fills ``after``: x in the hole, and around it the kept latent, with the noise that belongs to x's new timestep.
+
+    clean: (B, 4, h, w), the picture's latent. mask: (B, 1, h, w), 1 in the hole; in between it blends.
+    noise: (B, 4, h, w), N(0, I), the noise of the kept region.
+    """
+
+    def after(step):
+        kept = clean if step.t_next < 0 else schedule.add_noise(clean, noise, step.t_next)
+        return mask * step.x + (1 - mask) * kept
+
+    return after
+
+
+def see_masked(predict_noise, mask, masked_latent):
+    """Fills ``see``: predict_noise(x, t, text) for a U-Net that looks at x, the mask and the masked picture's latent.
+
+    predict_noise: ``model.predict_noise`` of a nine-channel model. mask: (B, 1, h, w). masked_latent: (B, 4, h, w).
+    Guidance asks twice in one call; both halves see the same.
+    """
+    seen = torch.cat([mask, masked_latent], dim=1)  # B, 5, h, w
+
+    def predict(x, t, text):
+        return predict_noise(torch.cat([x, seen.repeat(len(x) // len(seen), 1, 1, 1)], dim=1), t, text)
+
+    return predict
+
+
+def encode_pixels(model, pixels):
+    """Pixels (B, 3, H, W) in [-1, 1] -> latents, as ``model.encode_image``; uint8 pictures have no exact gray, 0."""
+    encoded = model.vae.encode(pixels.to(model.device, model.dtype))
+    z = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+    config = model.vae.config
+    return ((z - (getattr(config, "shift_factor", None) or 0)) * config.scaling_factor).float()  # B, 4, h, w
+
+
+def repaint(times=4, jump=1, sampler="ddpm"):
+    """A sampler that goes back: every ``jump`` steps are walked ``times`` times, with fresh noise in between.
+
+    RePaint (Lugmayr et al. 2022, 2201.09865, algorithm 1 and section 4.2): what is filled in and what is kept get to
+    know each other. To the loop it is a walk with more timesteps: one call of the U-Net each, ``times`` as many.
+    sampler: one that keeps no memory of the steps before: "ddpm", "ddim" or "euler".
+    """
+    make = by_name(sampler)
+    if make is dpmpp:
+        raise ValueError("dpm++ remembers the step before, and after going back it is the wrong one: use ddpm or ddim")
+    for name, value in dict(times=times, jump=jump).items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r} must be a whole number from 1 up")
+
+    def walk(schedule, num_inference_steps, *, generator=None, start=0):
+        once = make(schedule, num_inference_steps, generator=generator, start=start)
+        stretches = [once.timesteps[i : i + jump] for i in range(0, len(once.timesteps), jump)]
+        timesteps = tuple(t for stretch in stretches for t in stretch * times)
+        below = dict(zip(once.timesteps, once.timesteps[1:] + (-1,), strict=True))
+        position = iter(())
+
+        def step(x, t, eps):
+            nonlocal position
+            following = next(position, None)
+            if following is None:  # a new walk
+                position = iter(timesteps[1:] + (-1,))
+                following = next(position)
+            x, x0 = once.step(x, t, eps)
+            if following <= below[t]:
+                return x, x0
+            ratio = schedule.alpha_bar(following) / schedule.alpha_bar(below[t])  # of what is left, how much stays
+            return ratio.sqrt() * x + (1 - ratio).sqrt() * randn(x.shape, generator, like=x), x0
+
+        return Sampler(timesteps, step)
+
+    return walk
+
+
+@torch.inference_mode()
+def outpaint(model, image, prompt, *, left=0, right=0, top=0, bottom=0, overlap=16, seed=0, **settings):
+    """Larger pictures, whose new borders continue the given one: a list of PIL images.
+
+    left, right, top, bottom: pixels to add on each side, all in one call; the new sides must be multiples of 16 (of 64
+        for Stable Diffusion).
+    overlap: so many pixels of the picture's own border are painted anew too, and fade into it, in latent space and in
+        pixel space; further inside every pixel stays as it was. 0 keeps all, with a hard edge.
+    settings: `inpaint`'s.
+    """
+    if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
+        raise ValueError(f"overlap={overlap!r} must be a whole number of pixels, 0 or more")
+    canvas, new = masks.extend(image, left=left, right=right, top=top, bottom=bottom)
+    hole = masks.grow(new, overlap)
+    soft = masks.soft_edge(hole, overlap) if overlap else hole
+    return masks.composite(canvas, inpaint(model, canvas, hole, prompt, blend=soft, seed=seed, **settings), soft)
