@@ -1,5 +1,7 @@
 """One contact sheet of what the shipped model can do, a row for every subject of the book, for `difflab demo`."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
@@ -143,8 +145,9 @@ def word_swap(model, seed):
 def inpainting(model, seed):
     """A picture, its hole, three fills and a wider one. (The tiny inpainting model, whatever the model.)"""
     filler, scene = load("tiny-inpaint", device=model.device), world.sample(UNSEEN, 1, relation="alone").scene
-    given, hole = world.render(scene), masks.grow(world.truth(scene).masks[0] > 0.1, 8)
-    where = world.Scene((), place=scene.place, time=scene.time).caption()
+    empty = replace(scene, things=())
+    given, where = world.render(scene), empty.caption()
+    hole = world.changed(world.Edit("remove", "", scene, empty), margin=6)  # the thing and its shadow
     wishes = [where, f"a panda {where}", f"a rocket {where}"]
     filled = masks.composite(given, inpaint(filler, given, hole, wishes, seed=seed), masks.soft_edge(hole, 6))
     wider = outpaint(filler, given, where, left=32, right=32, seed=seed)

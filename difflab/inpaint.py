@@ -121,7 +121,7 @@ def all_alike(model, image, mask, blend, prompt, negative_prompt, seed):
         raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
     pixels = model.check_images(image)  # B, 3, H, W
     several = {"pictures": pixels, "masks": masks.check_mask(mask, pixels.shape[-2:])}
-    several["masks to blend with"] = [None] if blend is None else masks.check_mask(blend, pixels.shape[-2:])
+    several["masks to blend with"] = [None] if blend is None else masks.as_weights(blend, pixels.shape[-2:])
     several |= {"prompts": as_prompts(prompt), "negative prompts": as_prompts(negative_prompt)}
     seeds = seed if isinstance(seed, list | tuple) else [seed]
     count = max(len(seeds), *(len(several[what]) for what in ("pictures", "masks", "prompts")))

@@ -13,10 +13,23 @@ from difflab.model import as_arrays
 
 
 def check_mask(masks, size):
-    """One mask or a list of them -> float (B, 1, H, W) in [0, 1].
+    """One mask or a list of them -> float (B, 1, H, W) in [0, 1]: where to fill.
 
     size: (H, W) of the pictures. Raises ValueError for a mask of another size, mode or range, for one without a hole,
     and for one that keeps nothing.
+    """
+    checked = as_weights(masks, size)
+    if (checked.amax((1, 2, 3)) < 0.5).any():
+        raise ValueError("the mask is empty: nothing reaches 0.5 (of 255, 128), so there is nothing to fill in")
+    if (checked.amin((1, 2, 3)) >= 0.5).any():
+        raise ValueError("the mask is full: nothing of the picture is kept; for a whole picture use text_to_image")
+    return checked
+
+
+def as_weights(masks, size):
+    """One soft mask or a list of them -> float (B, 1, H, W) in [0, 1]: how much of the fill to take, wherever it lies.
+
+    Raises ValueError for one of another size, mode or range.
     """
     masks = masks if isinstance(masks, list | tuple) else [masks]
     if not masks:
@@ -38,10 +51,6 @@ def _one(mask, size):
     values = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
     if not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"the mask's values go from {values.min():g} to {values.max():g}: 0 is kept, 1 is filled in")
-    if values.max() < 0.5:
-        raise ValueError("the mask is empty: nothing reaches 0.5 (of 255, 128), so there is nothing to fill in")
-    if values.min() >= 0.5:
-        raise ValueError("the mask is full: nothing of the picture is kept; for a whole picture use text_to_image")
     return torch.from_numpy(values)
 
 
@@ -124,7 +133,8 @@ def soft_edge(mask, width):
     """A mask that rises from 0 to 1 over ``width`` pixels, inside the hole: (H, W) float array.
 
     With u, the distance to what is kept over the width, it is u^2 (3 - 2u), without a kink at either end. Outside the
-    hole it stays 0, so whatever is composited with it leaves every kept pixel alone.
+    hole it stays 0, so whatever is composited with it leaves every kept pixel alone; in a hole narrower than twice
+    the width it does not reach 1.
     """
     if not width > 0:
         raise ValueError(f"width={width} must be above 0; for a hard edge use the mask itself")
@@ -142,7 +152,7 @@ def composite(images, filled, masks):
     masks: a soft edge blends the two where it lies between 0 and 1.
     """
     images, filled = as_arrays(images), as_arrays(filled)
-    masks = check_mask(masks, images[0].shape[:2]).permute(0, 2, 3, 1).numpy()  # B, H, W, 1
+    masks = as_weights(masks, images[0].shape[:2]).permute(0, 2, 3, 1).numpy()  # B, H, W, 1
     count = max(len(images), len(filled), len(masks))
     if any(len(given) not in (1, count) for given in (images, filled, masks)):
         raise ValueError(

@@ -295,8 +295,6 @@ def inpaint(name_or_folder, label, *, strengths=(1.0, 0.5), num_inference_steps=
 def prompt_to_prompt(folder, label, *, num_inference_steps=10):
     """A word swap against StableDiffusionPipeline with an attention processor that does what the paper's code does; and
     `invert` against DDIMInverseScheduler: the latents of two pictures, and their noise."""
-    from diffusers import DDIMInverseScheduler
-
     from difflab.invert import invert
     from difflab.prompt_to_prompt import prompt_to_prompt_to_latents
 
@@ -330,7 +328,7 @@ def prompt_to_prompt(folder, label, *, num_inference_steps=10):
     size = model.image_size
     pictures = [Image.linear_gradient("L").resize((size, size)).convert("RGB"), Image.new("RGB", (size, size), "teal")]
     path, text = invert(model, pictures, prompts, num_inference_steps=num_inference_steps), model.encode_text(prompts)
-    scheduler = DDIMInverseScheduler.from_config({**pipeline.scheduler.config, "prediction_type": "epsilon"})
+    scheduler = make_scheduler("DDIMInverseScheduler", **{**pipeline.scheduler.config, "prediction_type": "epsilon"})
     scheduler.set_timesteps(num_inference_steps)
     x = model.encode_image(pictures)
     for t in scheduler.timesteps:

@@ -199,14 +199,15 @@ def prompt_to_prompt_to_latents(
     if inverted is not None:
         check_inverted(inverted, (num_inference_steps + 1, pairs, *model.latent_shape), sampler, latents)
         latents = inverted[0]
-    random = generators(seed, pairs)
-    sampler = make_sampler(model.schedule, num_inference_steps, generator=[*random, *generators(seed, pairs)])
+    random = [*generators(seed, pairs), *generators(seed, pairs)]  # of one seed for both of a pair
+    sampler = make_sampler(model.schedule, num_inference_steps, generator=random)
 
     if latents is None:
-        latents = randn((pairs, *model.latent_shape), random)
-    elif latents.shape != (pairs, *model.latent_shape):
+        x = randn((2 * pairs, *model.latent_shape), random).to(model.device)  # 2N, 4, h, w
+    elif latents.shape == (pairs, *model.latent_shape):
+        x = torch.cat([latents, latents]).to(model.device)
+    else:
         raise ValueError(f"latents are {tuple(latents.shape)}: {pairs} pairs need {(pairs, *model.latent_shape)}")
-    x = torch.cat([latents, latents]).to(model.device)  # 2N, 4, h, w: one noise for both
     predict_noise = classifier_free_guidance(
         model.predict_noise,
         model.encode_text(sources + targets),

@@ -136,6 +136,18 @@ def test_composited_pictures_keep_their_pixels_to_the_bit(mask):
     assert (low <= made).all() and (made <= high).all()
 
 
+def test_a_thin_soft_edge_is_faint_and_still_good_to_composite_with():
+    thin = masks.drawn("brush 3 5 10 40 10", (32, 48))
+    faint = masks.soft_edge(thin, 12)
+    assert 0 < faint.max() < 0.5
+    (made,) = masks.composite(noisy(0), noisy(1), faint)
+    assert (np.asarray(made)[~thin] == np.asarray(noisy(0))[~thin]).all() and made.tobytes() != noisy(0).tobytes()
+    with pytest.raises(ValueError, match="mask is 48 x 32 and the picture 32 x 32"):
+        masks.composite(noisy(0, 32, 32), noisy(1, 32, 32), faint)
+    with pytest.raises(ValueError, match="mask is empty"):
+        masks.check_mask([thin, faint], (32, 48))
+
+
 def test_one_of_each_serves_for_all():
     several = masks.composite(noisy(0), [noisy(1), noisy(2)], box())
     one_by_one = [masks.composite(noisy(0), noisy(i), [box()])[0] for i in (1, 2)]

@@ -34,6 +34,13 @@ def test_without_steps_it_is_a_plain_batch(tiny):
     assert torch.allclose(ours, plain.x, atol=1e-4)
 
 
+@pytest.mark.parametrize("sampler", ["ddpm", "dpm++", "euler"])
+def test_any_sampler_will_do(random_model, sampler):
+    *_, alone = text_to_latents(random_model, CAT, sampler=sampler, num_inference_steps=4, seed=3)
+    source, target = last_of(random_model, CAT, CAT, change=refine, sampler=sampler)
+    assert torch.allclose(source, alone.x[0], atol=1e-4) and torch.allclose(source, target, atol=1e-4)
+
+
 def test_the_source_does_not_notice_the_target(tiny):
     *_, alone = text_to_latents(tiny, CAT, sampler="ddim", num_inference_steps=4, seed=3)
     swapped, refined = last_of(tiny), last_of(tiny, target="a dog wearing a crown on a sofa", change=refine)
