@@ -13,7 +13,7 @@ import torch
 from difflab import masks
 from difflab.guidance import check_scale, classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_prompts, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, text_computed_once
 from difflab.samplers import Sampler, by_name, dpmpp, randn
 from difflab.sdedit import first_step
 
@@ -86,8 +86,7 @@ def inpaint_to_latents(
 ):
     """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
     pixels, hole, soft, prompts, negatives, random = all_alike(model, image, mask, blend, prompt, negative_prompt, seed)
-    if guidance_scale != 0 and not all(p.strip() for p in prompts):
-        raise ValueError("prompt is empty: say what the picture shows, or pass guidance_scale=0 to fill without text")
+    check_said(prompts, guidance_scale)
     if not callable(guidance_scale):
         check_scale(guidance_scale)
     start = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
@@ -96,12 +95,12 @@ def inpaint_to_latents(
     sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start)
 
     small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
-    clean = encode_pixels(model, pixels)  # B, 4, h, w
+    clean = model.encode_pixels(pixels)  # B, 4, h, w
     noise = randn(clean.shape, random, like=clean)
     x = noise if strength == 1 else model.schedule.add_noise(clean, noise, sampler.timesteps[0])
     predict_noise, put_back = model.predict_noise, small
     if model.unet.config.in_channels > clean.shape[1]:
-        masked = encode_pixels(model, pixels * (hole < 0.5))  # B, 4, h, w; the hole is gray
+        masked = model.encode_pixels(pixels * (hole < 0.5))  # B, 4, h, w; the hole is gray
         predict_noise, put_back = see_masked(predict_noise, small, masked), None
     if soft is not None:
         put_back = masks.share(soft, model.vae_scale_factor).to(model.device)  # B, 1, h, w
@@ -161,14 +160,6 @@ def see_masked(predict_noise, mask, masked_latent):
         return predict_noise(torch.cat([x, seen.repeat(len(x) // len(seen), 1, 1, 1)], dim=1), t, text)
 
     return predict
-
-
-def encode_pixels(model, pixels):
-    """Pixels (B, 3, H, W) in [-1, 1] -> latents, as ``model.encode_image``; uint8 pictures have no exact gray, 0."""
-    encoded = model.vae.encode(pixels.to(model.device, model.dtype))
-    z = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-    config = model.vae.config
-    return ((z - (getattr(config, "shift_factor", None) or 0)) * config.scaling_factor).float()  # B, 4, h, w
 
 
 def repaint(times=4, jump=1, sampler="ddpm"):

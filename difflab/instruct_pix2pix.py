@@ -9,9 +9,8 @@ import math
 import torch
 
 from difflab.loop import sample
-from difflab.model import as_prompts, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, in_pairs, text_computed_once
 from difflab.samplers import by_name, randn
-from difflab.sdedit import in_pairs
 
 
 @torch.inference_mode()
@@ -73,13 +72,8 @@ def instruct_pix2pix_to_latents(
             "load('tiny-pix2pix'), or load('sd15-pix2pix')"
         )
     images, prompts = in_pairs(image, prompt, seed)
-    negatives = as_prompts(negative_prompt) * (len(prompts) if isinstance(negative_prompt, str) else 1)
-    if len(negatives) != len(prompts):
-        raise ValueError(
-            f"{len(negatives)} negative prompts for {len(prompts)} pictures: pass one str, or one for each"
-        )
-    if guidance_scale != 0 and not all(p.strip() for p in prompts):
-        raise ValueError("the instruction is empty: say what to do, or pass guidance_scale=0 to give none")
+    negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
+    check_said(prompts, guidance_scale)
     check_scales(guidance_scale, image_guidance_scale)
     random = generators(seed, len(prompts))
     sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random)

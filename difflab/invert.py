@@ -7,7 +7,7 @@ DDIM's step (Song et al. 2021, 2010.02502) taken backwards, from clean to noise;
 import torch
 
 from difflab.guidance import classifier_free_guidance
-from difflab.model import as_arrays, as_prompts, text_computed_once
+from difflab.model import as_prompts, check_said, in_pairs, text_computed_once
 
 
 @torch.no_grad()  # not inference_mode: null-text optimization differentiates on the path
@@ -22,20 +22,13 @@ def invert(model, image, prompt, *, num_inference_steps=20, guidance_scale=1.0, 
     guidance_scale, negative_prompt: as in drawing. 1 is right nearly always: with guidance the errors grow from step
         to step. Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
     """
-    arrays = as_arrays(image)
-    prompts = as_prompts(prompt) * (len(arrays) if isinstance(prompt, str) else 1)
-    arrays = arrays * (len(prompts) if len(arrays) == 1 else 1)
-    if len(prompts) != len(arrays):
-        raise ValueError(f"{len(prompts)} prompts for {len(arrays)} pictures: pass one str, or one for each picture")
-    if guidance_scale != 0 and not all(p.strip() for p in prompts):
-        raise ValueError("prompt is empty: say what the picture shows, or pass guidance_scale=0 to invert without text")
+    arrays, prompts = in_pairs(image, prompt)
+    negatives = as_prompts(negative_prompt, len(arrays), "negative prompts")
+    check_said(prompts, guidance_scale)
     size = model.image_size
     for height, width, _ in (array.shape for array in arrays):
         if (width, height) != (size, size):
             raise ValueError(f"the picture is {width} x {height}; this model inverts {size} x {size}: resize it first")
-    negatives = as_prompts(negative_prompt) * (len(arrays) if isinstance(negative_prompt, str) else 1)
-    if len(negatives) != len(arrays):
-        raise ValueError(f"{len(negatives)} negative prompts for {len(arrays)} pictures: pass one str, or one for each")
     predict_noise = classifier_free_guidance(
         model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale
     )

@@ -306,12 +306,37 @@ def warn_of_cut(tokenizer, prompts, window):
             )
 
 
-def as_prompts(prompts):
-    """A prompt or several, as a list of str. Raises ValueError for anything else."""
-    prompts = [prompts] if isinstance(prompts, str) else prompts
-    if not isinstance(prompts, list | tuple) or not prompts or not all(isinstance(p, str) for p in prompts):
+def as_prompts(prompts, count=None, what="prompts"):
+    """A prompt or several, as a list of str; with ``count``, that many: a str stands for all, a list has to have them.
+
+    Raises ValueError for anything else. what: how the message calls them.
+    """
+    listed = [prompts] if isinstance(prompts, str) else prompts
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(p, str) for p in listed):
         raise ValueError(f"a prompt is a str or a list of str, not {prompts!r}")
-    return list(prompts)
+    if count is not None and isinstance(prompts, str):
+        return [prompts] * count
+    if count not in (None, len(listed)):
+        raise ValueError(f"{len(listed)} {what} for {count} pictures: pass one str, or one for each")
+    return list(listed)
+
+
+def check_said(prompts, guidance_scale):
+    """Raises ValueError for a prompt without a word, unless guidance_scale is 0, so that text plays no part."""
+    if guidance_scale != 0 and not all(prompt.strip() for prompt in prompts):
+        raise ValueError("the prompt is empty: say in words what is wanted, or pass guidance_scale=0 to do without it")
+
+
+def in_pairs(image, prompt, seed=0):
+    """As many pictures as prompts: a single one of either is repeated, for the other or for a list of seeds.
+
+    Raises ValueError for two numbers that do not fit, and for no picture at all.
+    """
+    images, prompts = as_arrays(image), as_prompts(prompt)
+    count = max(len(images), len(prompts), len(seed) if isinstance(seed, list | tuple) else 1)
+    if len(images) not in (1, count) or len(prompts) not in (1, count):
+        raise ValueError(f"{len(images)} pictures and {len(prompts)} prompts for {count}: pass one, or one for each")
+    return images * (count // len(images)), prompts * (count // len(prompts))
 
 
 # -- loading --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from difflab.attention import edit, heat_map, record, token_positions
 from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_prompts, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, text_computed_once
 from difflab.samplers import by_name, randn
 
 SMALL_GRID = 16**2  # self-attention is taken over on grids of so many places at most, as in the paper's code
@@ -186,11 +186,8 @@ def prompt_to_prompt_to_latents(
     pairs = len(sources)
     if len(targets) != pairs:
         raise ValueError(f"{pairs} source prompts and {len(targets)} target prompts: give a target for each source")
-    if not all(prompt.strip() for prompt in sources + targets):
-        raise ValueError("a prompt is empty: say what the picture shows and what it is to show")
-    negatives = as_prompts(negative_prompt) * (pairs if isinstance(negative_prompt, str) else 1)
-    if len(negatives) != pairs:
-        raise ValueError(f"{len(negatives)} negative prompts for {pairs} pairs: pass one str, or one for each pair")
+    negatives = as_prompts(negative_prompt, pairs, "negative prompts")
+    check_said(sources + targets, guidance_scale)
     cross_steps = steps_of("cross_replace_steps", cross_replace_steps, num_inference_steps)
     self_steps = steps_of("self_replace_steps", self_replace_steps, num_inference_steps)
     cross_change = change(model.tokenizer, sources, targets)

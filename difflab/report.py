@@ -120,19 +120,21 @@ def editing(model, each=20, progress=None):
 def filling(model, n=100, progress=None):
     """Inpainting of held-out scenes with one thing: its place is filled with it anew, and, without it, with the place.
 
-    By the nine-channel U-Net and by paste-back with the ordinary one, composited; and the true pictures, the ceiling.
+    By the nine-channel U-Net and by paste-back with the ordinary one, composited with a soft edge of 8 pixels; and the
+    true pictures, the ceiling.
     Returns {method: {"recognized", "removed": [right, asked], "seam": ratio to the true picture's gradient}}.
     """
     scenes = [world.sample(HELD_OUT_SERIES, i, relation="alone", style="plain").scene for i in range(n)]
     empty = [world.Scene((), place=s.place, time=s.time, backdrop=s.backdrop) for s in scenes]
-    holes = [masks.grow(world.truth(scene).masks[0] > 0.1, 6) for scene in scenes]
+    holes = [masks.grow(world.truth(scene).masks[0] > 0.1, 12) for scene in scenes]
+    soft = [masks.soft_edge(hole, 8) for hole in holes]
     real, bare = ([Image.fromarray(world.render(scene)) for scene in which] for which in (scenes, empty))
 
     def filled(painter, which):
-        def part(i, pictures, parts, words):
-            return masks.composite(pictures, inpaint(painter, pictures, parts, words, seed=i), parts)
+        def part(i, pictures, holes, edges, words):
+            return masks.composite(pictures, inpaint(painter, pictures, holes, words, seed=i), edges)
 
-        return in_batches(part, real, holes, [scene.caption() for scene in which], progress=progress)
+        return in_batches(part, real, holes, soft, [scene.caption() for scene in which], progress=progress)
 
     nine = load("tiny-inpaint", device=model.device)
     made = {
@@ -300,7 +302,8 @@ def filling_lines(filling):
         "",
         f"The place of the one thing in {asked} held-out scenes is filled twice: with the scene's caption, where the "
         "oracle has to recognize the thing again, and with that of the place alone, where it must find no thing at "
-        "all. The seam is how steep the picture is across the hole's edge, beside the true picture at the same pixels. "
+        "all. The pictures are composited with a soft edge; the seam is how steep they are across the hole's edge, "
+        "beside the true picture at the same pixels. "
         "[Chapter 11](../notebooks/11-inpainting.ipynb) explains the methods.",
         "",
         "| question | aim | " + " | ".join(filling) + " |",

@@ -7,7 +7,7 @@ import torch
 
 from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_arrays, as_prompts, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, in_pairs, text_computed_once
 from difflab.samplers import by_name, randn
 
 
@@ -67,13 +67,8 @@ def sdedit_to_latents(
 ):
     """The same, step by step: yields a `Step` for each turn that is taken; none at strength 0."""
     images, prompts = in_pairs(image, prompt, seed)
-    negatives = as_prompts(negative_prompt) * (len(prompts) if isinstance(negative_prompt, str) else 1)
-    if len(negatives) != len(prompts):
-        raise ValueError(
-            f"{len(negatives)} negative prompts for {len(prompts)} pictures: pass one str, or one for each"
-        )
-    if guidance_scale != 0 and not all(p.strip() for p in prompts):
-        raise ValueError("prompt is empty: say what to draw, or pass guidance_scale=0 for pictures without any text")
+    negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
+    check_said(prompts, guidance_scale)
     random = generators(seed, len(prompts))
     sampler = by_name(sampler)
     skip = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
@@ -104,15 +99,3 @@ def first_step(num_inference_steps, strength):
             f"strength={strength!r} must be a number from 0 (the picture stays) to 1 (only the prompt counts)"
         )
     return num_inference_steps - int(num_inference_steps * strength)
-
-
-def in_pairs(image, prompt, seed):
-    """As many pictures as prompts: a single one of either is repeated, for the other or for a list of seeds.
-
-    Raises ValueError for two numbers that do not fit, and for no picture at all.
-    """
-    images, prompts = as_arrays(image), as_prompts(prompt)
-    count = max(len(images), len(prompts), len(seed) if isinstance(seed, list | tuple) else 1)
-    if len(images) not in (1, count) or len(prompts) not in (1, count):
-        raise ValueError(f"{len(images)} pictures and {len(prompts)} prompts for {count}: pass one, or one for each")
-    return images * (count // len(images)), prompts * (count // len(prompts))

@@ -4,7 +4,7 @@ import torch
 
 from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_prompts, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, text_computed_once
 from difflab.samplers import by_name, randn
 
 
@@ -58,11 +58,8 @@ def text_to_latents(
 ):
     """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
     prompts = as_prompts(prompt)
-    negatives = as_prompts(negative_prompt) * (len(prompts) if isinstance(negative_prompt, str) else 1)
-    if len(negatives) != len(prompts):
-        raise ValueError(f"{len(negatives)} negative prompts for {len(prompts)} prompts: pass one str, or one for each")
-    if guidance_scale != 0 and not all(p.strip() for p in prompts):
-        raise ValueError("prompt is empty: say what to draw, or pass guidance_scale=0 for pictures without any text")
+    negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
+    check_said(prompts, guidance_scale)
     random = generators(seed, len(prompts))
     sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random)
 

@@ -155,9 +155,9 @@ def test_the_shipped_model_sees_the_picture():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(prompt=""), "the instruction is empty"),
-        (dict(prompt="  \n"), "the instruction is empty"),
-        (dict(prompt=[PROMPT, ""]), "the instruction is empty"),
+        (dict(prompt=""), "prompt is empty"),
+        (dict(prompt="  \n"), "prompt is empty"),
+        (dict(prompt=[PROMPT, ""]), "prompt is empty"),
         (dict(prompt=None), "a prompt is a str"),
         (dict(prompt=[PROMPT] * 2, image=[picture()] * 3), "3 pictures and 2 prompts"),
         (dict(image=[]), "no picture"),

@@ -80,7 +80,7 @@ def test_guidance_can_be_asked_for(random_model):
     "change, says",
     [
         (dict(prompt=" "), "prompt is empty"),
-        (dict(image=[np.zeros((128, 128, 3), np.uint8)] * 2, prompt=["a cat"] * 3), "3 prompts for 2 pictures"),
+        (dict(image=[np.zeros((128, 128, 3), np.uint8)] * 2, prompt=["a cat"] * 3), "2 pictures and 3 prompts"),
         (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pictures"),
         (dict(num_inference_steps=0), "num_inference_steps=0"),
         (dict(guidance_scale="strong"), "guidance_scale='strong'"),

@@ -169,7 +169,7 @@ def test_recording_around_it_sees_each_prompts_own_attention(random_model):
     "settings, says",
     [
         (dict(target="a red dog on a sofa"), "use change=refine"),
-        (dict(target=" "), "a prompt is empty"),
+        (dict(target=" "), "prompt is empty"),
         (dict(source=[CAT, CAT]), "a target for each source"),
         (dict(target=3), "a prompt is a str"),
         (dict(cross_replace_steps=1.5), "cross_replace_steps=1.5 must be a number from 0"),
@@ -181,7 +181,7 @@ def test_recording_around_it_sees_each_prompts_own_attention(random_model):
         (dict(change=reweight({"panda": 2.0})), "has no 'panda'"),
         (dict(num_inference_steps=0), "num_inference_steps=0"),
         (dict(guidance_scale=float("nan")), "guidance_scale=nan"),
-        (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pairs"),
+        (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pictures"),
         (dict(sampler="heun"), "sampler='heun' is unknown"),
         (dict(seed=[1, 2]), "2 seeds for 1 pictures"),
         (dict(latents=torch.zeros(2, 4, 8, 8)), "latents are"),
