@@ -1,7 +1,8 @@
 """Inpainting: fill a hole in a picture, and leave the rest. Two openings of the loop do it, and either is enough:
 
 after: `paste_back`. After every step the kept region is put back, noised to the level that x has then (Lugmayr et al.
-    2022, 2201.09865, eq. 8). It works with any model; the network never learns that there is a hole.
+    2022, 2201.09865, eq. 8, with t - 1 where the paper prints t). It works with any model; the network never learns
+    that there is a hole.
 see: `see_masked`. The network gets the mask and the masked picture's latent as five more channels (Rombach et al. 2022,
     2112.10752, section 4.5). It has to be trained for that: nine input channels in place of four.
 
@@ -41,7 +42,8 @@ def inpaint(
     strength: above 0, to 1: the share of the steps that are run. 1 starts the hole from pure noise; less starts from
         the picture with noise on it, and what was in the hole shines through.
     sampler: as for text_to_image, or ``repaint(...)``, which goes back and forth.
-    shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way.
+    shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way and
+        what nine-channel models were trained on; the two differ at the hole's edge, and thin masks need the first.
     blend: a soft mask (`masks.soft_edge`), by which the picture's latent is mixed in after every step. None: what is
         kept is put back with the mask itself, or, with a nine-channel model, not at all.
     The other settings are text_to_image's. The whole picture comes out of the decoder: `masks.composite` puts the

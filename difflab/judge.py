@@ -176,11 +176,12 @@ def agreement(verdicts, scenes) -> dict[str, tuple[int, int]]:
 
 
 def obeyed(pictures, edits, judge: Judge | None = None) -> list[bool]:
-    """Whether each picture shows what its `world.Edit` asked for, and still the things that were to stay.
+    """Whether each picture shows what its `world.Edit` asked for, and still has the things that were to stay.
 
-    ``time``, ``place``: the oracle names the new one. ``swap``, ``add``, ``remove``: what the scene after shows is
-    there, and what only the scene before showed is gone. ``recolor``: the thing has the new color. ``style``: the
-    picture is gray all over. What else may have changed is not asked here; measure it in decibels.
+    The oracle has to find all things of the scene after, and none that only the scene before has. Besides, ``time``,
+    ``place``: it names the new one; ``recolor``: the thing has the new color. ``style``: the picture is gray all over;
+    that is all, as the oracle is unsure of sketches. Whether what stayed looks as it did is not asked here; measure it
+    in decibels.
     """
     pictures = list(pictures)
     return [
@@ -190,18 +191,17 @@ def obeyed(pictures, edits, judge: Judge | None = None) -> list[bool]:
 
 
 def _obeyed(verdict: Verdict, picture, edit) -> bool:
-    after = edit.after
-    if edit.kind in ("time", "place"):
-        return getattr(verdict, edit.kind) == getattr(after, edit.kind)
     if edit.kind == "style":
         return bool(np.ptp(np.asarray(picture).astype(int), axis=-1).mean() < GRAY)
+    old, new = ({thing.noun for thing in scene.things} for scene in (edit.before, edit.after))
+    if any(verdict.nouns[noun] <= 0.5 for noun in new) or any(verdict.nouns[noun] > 0.5 for noun in old - new):
+        return False
+    if edit.kind in ("time", "place"):
+        return getattr(verdict, edit.kind) == getattr(edit.after, edit.kind)
     if edit.kind == "recolor":
-        new = next(thing for thing in after.things if thing not in edit.before.things)
-        return verdict.colors[new.noun] == new.color and verdict.nouns[new.noun] > 0.5
-    names = [{thing.noun for thing in scene.things} for scene in (edit.before, after)]
-    gone = names[0] - names[1]
-    there = all(verdict.nouns[name] > 0.5 for name in names[1])
-    return there and not any(verdict.nouns[name] > 0.5 for name in gone)
+        painted = next(thing for thing in edit.after.things if thing not in edit.before.things)
+        return verdict.colors[painted.noun] == painted.color
+    return True
 
 
 def true_color(thing) -> str | None:

@@ -18,11 +18,11 @@ from difflib import SequenceMatcher
 import torch
 import torch.nn.functional as F
 
-from difflab.attention import edit, heat_map, record, token_positions
+from difflab.attention import edit, heat_map, token_positions
 from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
 from difflab.model import as_prompts, check_said, generators, text_computed_once
-from difflab.samplers import by_name, randn
+from difflab.samplers import by_name, ddim, randn
 
 SMALL_GRID = 16**2  # self-attention is taken over on grids of so many places at most, as in the paper's code
 BLEND_FROM = 0.2  # share of the steps before the local blend begins: until then the maps say little
@@ -230,7 +230,7 @@ def prompt_to_prompt_to_latents(
         own = in_first_steps(inject_small, self_steps)
         opened.enter_context(edit(model.unet, own, kind="self", pictures=2 * pairs))
         if blend_places:  # opened last, so it sees the shares that were used
-            maps = opened.enter_context(record(model.unet, pictures=2 * pairs))
+            opened.enter_context(edit(model.unet, adding_up(maps), kind="cross", pictures=2 * pairs))
         yield from sample(predict_noise, x, sampler, after=after)
 
 
@@ -244,10 +244,26 @@ def inject_small(probs, site):
     return inject(probs, site) if site.positions <= SMALL_GRID else probs
 
 
-def blend_mask(maps, places, size):
-    """Where the source or the target looks at its word: (N, 1, h, w), 1 or 0. maps: from `record`, so far.
+def adding_up(maps):
+    """A change that changes nothing: it adds up what is looked at in ``maps``, in the form of `record`'s, one for each
+    layer.
 
-    A map, the mean over the steps, counts where it is above `BLEND_THRESHOLD` of its range, and next to it.
+    Small grids only: a large network's every map of every step would be gigabytes.
+    """
+
+    def added(probs, site):
+        if site.positions <= SMALL_GRID:
+            new = probs.detach().mean(1).cpu()  # 2N, positions, tokens
+            maps[site.layer] = [maps[site.layer][0] + new if site.layer in maps else new]
+        return probs
+
+    return added
+
+
+def blend_mask(maps, places, size):
+    """Where the source or the target looks at its word: (N, 1, h, w), 1 or 0. maps: from `adding_up`, so far.
+
+    A map counts where it is above `BLEND_THRESHOLD` of its range, and next to it.
     The paper's code counts from 0; a small model's maps do not fall that far.
     """
     masks = []
@@ -289,7 +305,7 @@ def check_inverted(inverted, shape, sampler, latents):
     """Raises ValueError unless this is a path from `invert` for so many steps and pairs, and DDIM walks it."""
     if latents is not None:
         raise ValueError("pass latents (a noise to start from) or inverted (a whole path, which has one), not both")
-    if sampler != "ddim":
+    if by_name(sampler) is not ddim:
         raise ValueError(f"inverted was made by running DDIM backwards: use sampler='ddim', not {sampler!r}")
     if not isinstance(inverted, torch.Tensor) or inverted.shape != shape:
         got = tuple(inverted.shape) if isinstance(inverted, torch.Tensor) else type(inverted).__name__

@@ -28,11 +28,9 @@ def test_small_report_end_to_end(monkeypatch):
     pix2pix, ceiling = made["editing"]["InstructPix2Pix"], made["editing"]["the true picture, after the autoencoder"]
     assert set(pix2pix["obeyed"]) == set(world.EDITS) and sum(right for right, _ in ceiling["obeyed"].values()) >= 6
     assert ceiling["kept"] > 20 and f"{pix2pix['kept']:.1f} dB" in page
-    assert made["filling"]["the true pictures"]["seam"] == 1 and made["filling"]["the true pictures"]["removed"] == [
-        3,
-        3,
-    ]
-    assert f"{made['filling']['nine channels']['seam']:.2f}" in page
+    filling = made["filling"]
+    assert filling["the true pictures, after the autoencoder"]["removed"] == [3, 3] and filling["gray"]["seam"] > 1.5
+    assert f"{filling['nine channels']['seam']:.2f}" in page
 
 
 def test_report_in_the_book_is_the_stored_measurement():
