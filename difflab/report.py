@@ -320,8 +320,8 @@ def filling_lines(filling):
         "",
         f"The one thing in each of {asked} held-out scenes is covered by a box, which is filled twice: with the "
         "scene's caption, where the oracle has to recognize the thing again, and with that of the place alone, where "
-        "it must find no thing at all. (Only the nine-channel U-Net has seen empty places in training.) The seam is how "
-        "steep the picture is across the hole's edge, beside the true picture at the same pixels: after compositing "
+        "it must find no thing at all. (Only the nine-channel U-Net has seen empty places in training.) The seam is "
+        "how steep the picture is across the hole's edge, beside the true picture at the same pixels: composited "
         "with a soft edge of eight pixels, and as decoded, without. A gray hole shows what the soft edge alone does. "
         "[Chapter 11](../notebooks/11-inpainting.ipynb) explains the methods.",
         "",
