@@ -14,60 +14,9 @@ import torch
 from difflab import masks
 from difflab.guidance import check_scale, classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, pictures_of
 from difflab.samplers import Sampler, by_name, dpmpp, randn
 from difflab.sdedit import first_step
-
-
-@torch.inference_mode()
-def inpaint(
-    model,
-    image,
-    mask,
-    prompt,
-    *,
-    strength=1.0,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="dpm++",
-    shrink=masks.touched,
-    blend=None,
-    seed=0,
-):
-    """Pictures with their holes filled: a list of PIL images. The prompt says what the whole picture shows.
-
-    image, mask, prompt: one or a list of each; a single one serves for all. Mask: 1, True or white is filled in.
-    strength: above 0, to 1: the share of the steps that are run. 1 starts the hole from pure noise; less starts from
-        the picture with noise on it, and what was in the hole shines through.
-    sampler: as for text_to_image, or ``repaint(...)``, which goes back and forth.
-    shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way and
-        what nine-channel models were trained on; the two differ at the hole's edge, and thin masks need the first.
-    blend: a soft mask (`masks.soft_edge`), by which the picture's latent is mixed in after every step. None: what is
-        kept is put back with the mask itself, or, with a nine-channel model, not at all.
-    The other settings are text_to_image's. The whole picture comes out of the decoder: `masks.composite` puts the
-    kept pixels back exactly. Raises ValueError for a mask of another size, an empty or a full one, another strength,
-    a picture of another size or mode.
-    """
-    steps = inpaint_to_latents(
-        model,
-        image,
-        mask,
-        prompt,
-        strength=strength,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        negative_prompt=negative_prompt,
-        combine=combine,
-        sampler=sampler,
-        shrink=shrink,
-        blend=blend,
-        seed=seed,
-    )
-    with text_computed_once(model.unet):
-        *_, last = steps
-    return model.decode(last.x)
 
 
 def inpaint_to_latents(
@@ -86,7 +35,21 @@ def inpaint_to_latents(
     blend=None,
     seed=0,
 ):
-    """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
+    """Pictures with their holes filled, step by step: yields a `Step` for each turn of the loop,
+    which ``model.decode(step.x0)`` shows.
+
+    image, mask, prompt: one or a list of each; a single one serves for all. Mask: 1, True or white is filled in.
+    strength: above 0, to 1: the share of the steps that are run. 1 starts the hole from pure noise; less starts from
+        the picture with noise on it, and what was in the hole shines through.
+    sampler: as for text_to_image, or ``repaint(...)``, which goes back and forth.
+    shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way and
+        what nine-channel models were trained on; the two differ at the hole's edge, and thin masks need the first.
+    blend: a soft mask (`masks.soft_edge`), by which the picture's latent is mixed in after every step. None: what is
+        kept is put back with the mask itself, or, with a nine-channel model, not at all.
+    The other settings are text_to_image's. The whole picture comes out of the decoder: `masks.composite` puts the
+    kept pixels back exactly. Raises ValueError for a mask of another size, an empty or a full one, another strength,
+    a picture of another size or mode.
+    """
     pixels, hole, soft, prompts, negatives, random = all_alike(model, image, mask, blend, prompt, negative_prompt, seed)
     check_said(prompts, guidance_scale)
     if not callable(guidance_scale):
@@ -110,6 +73,13 @@ def inpaint_to_latents(
     text, negative = model.encode_text(prompts), model.encode_text(negatives)
     guided = classifier_free_guidance(predict_noise, text, negative, guidance_scale, combine)
     yield from sample(guided, x, sampler, after=after)
+
+
+inpaint = pictures_of(
+    inpaint_to_latents,
+    "inpaint",
+    "Pictures with their holes filled: a list of PIL images. The prompt says what the whole picture shows.",
+)
 
 
 def all_alike(model, image, mask, blend, prompt, negative_prompt, seed):

@@ -9,47 +9,8 @@ import math
 import torch
 
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, in_pairs, text_computed_once
+from difflab.model import as_prompts, check_said, generators, in_pairs, pictures_of
 from difflab.samplers import by_name, randn
-
-
-@torch.inference_mode()
-def instruct_pix2pix(
-    model,
-    image,
-    prompt,
-    *,
-    num_inference_steps=20,
-    guidance_scale=3.0,
-    image_guidance_scale=2.0,
-    negative_prompt="",
-    sampler="dpm++",
-    seed=0,
-):
-    """Edited pictures: a list of PIL images, one for each picture or prompt.
-
-    model: one whose U-Net has eight input channels: ``load("tiny-pix2pix")``, ``load("sd15-pix2pix")``.
-    image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
-        with several prompts, or one prompt with several pictures, is repeated.
-    prompt: str or list of str, what to do: "make it sunset". An empty one raises ValueError unless guidance_scale is 0.
-    guidance_scale: how much the instruction counts: 0 not at all, 1 as trained, above 1 more. Stable Diffusion: 7.5.
-    image_guidance_scale: how much the picture counts, likewise. Stable Diffusion: 1.5.
-    The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
-    """
-    steps = instruct_pix2pix_to_latents(
-        model,
-        image,
-        prompt,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        image_guidance_scale=image_guidance_scale,
-        negative_prompt=negative_prompt,
-        sampler=sampler,
-        seed=seed,
-    )
-    with text_computed_once(model.unet):
-        *_, last = steps
-    return model.decode(last.x)
 
 
 def instruct_pix2pix_to_latents(
@@ -64,7 +25,17 @@ def instruct_pix2pix_to_latents(
     sampler="dpm++",
     seed=0,
 ):
-    """The same, step by step: yields a `Step` for each turn of the loop; ``model.decode(step.x0)`` shows it."""
+    """Edited pictures, step by step: yields a `Step` for each turn of the loop,
+    which ``model.decode(step.x0)`` shows.
+
+    model: one whose U-Net has eight input channels: ``load("tiny-pix2pix")``, ``load("sd15-pix2pix")``.
+    image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
+        with several prompts, or one prompt with several pictures, is repeated.
+    prompt: str or list of str, what to do: "make it sunset". An empty one raises ValueError unless guidance_scale is 0.
+    guidance_scale: how much the instruction counts: 0 not at all, 1 as trained, above 1 more. Stable Diffusion: 7.5.
+    image_guidance_scale: how much the picture counts, likewise. Stable Diffusion: 1.5.
+    The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
+    """
     channels, wanted = model.unet.config.in_channels, 2 * model.vae.config.latent_channels
     if channels != wanted:
         raise ValueError(
@@ -87,6 +58,13 @@ def instruct_pix2pix_to_latents(
         see, picture, model.encode_text(prompts), model.encode_text(negatives), guidance_scale, image_guidance_scale
     )
     yield from sample(predict_noise, randn(picture.shape, random, like=picture), sampler)
+
+
+instruct_pix2pix = pictures_of(
+    instruct_pix2pix_to_latents,
+    "instruct_pix2pix",
+    "Edited pictures: a list of PIL images, one for each picture or prompt.",
+)
 
 
 def two_scale_guidance(

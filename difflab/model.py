@@ -5,6 +5,7 @@ Inside: float tensors B, C, H, W; pictures in [-1, 1]; latents scaled to unit va
 ``load()`` gives the tiny model that ships with the package; ``load("sd15")`` the same object as Stable Diffusion.
 """
 
+import functools
 import hashlib
 import json
 import warnings
@@ -242,6 +243,25 @@ def text_computed_once(unet):
             del layer.forward
             if forward is not None:
                 layer.forward = forward
+
+
+def pictures_of(to_latents, name, summary):
+    """Of an application's generator of Steps, the function that walks it to the end and decodes: a list of PIL images.
+
+    It has the generator's arguments and defaults, and its documentation, but for the first paragraph: ``summary``.
+    """
+
+    @torch.inference_mode()
+    def draw(model, *arguments, **settings):
+        with text_computed_once(model.unet):
+            *_, last = to_latents(model, *arguments, **settings)
+        return model.decode(last.x)
+
+    functools.update_wrapper(draw, to_latents)
+    draw.__name__ = draw.__qualname__ = name
+    _, *details = to_latents.__doc__.split("\n\n", 1)
+    draw.__doc__ = "\n\n".join([summary, *details])
+    return draw
 
 
 def to_images(x):

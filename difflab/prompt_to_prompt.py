@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from difflab.attention import edit, heat_map, token_positions
 from difflab.guidance import classifier_free_guidance, guide
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, text_computed_once
+from difflab.model import as_prompts, check_said, generators, pictures_of
 from difflab.samplers import by_name, ddim, randn
 
 SMALL_GRID = 16**2  # self-attention is taken over on grids of so many places at most, as in the paper's code
@@ -107,62 +107,6 @@ def alignment(tokenizer, source, target):
 # -- the function -----------------------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()
-def prompt_to_prompt(
-    model,
-    source_prompt,
-    target_prompt,
-    *,
-    change=replace,
-    cross_replace_steps=0.8,
-    self_replace_steps=0.4,
-    local_blend=None,
-    latents=None,
-    inverted=None,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="ddim",
-    seed=0,
-):
-    """The source's picture and the target's: a list of PIL images, all sources first, then all targets.
-
-    source_prompt, target_prompt: str, or lists of equal length N, whose pairs are drawn at once.
-    change: `replace`, `refine`, ``reweight({"word": 2.0})``, or a function of their form.
-    cross_replace_steps, self_replace_steps: from 0 to 1, for which share of the steps, from the first on, the change is
-        made to the attention to the text, and the target's self-attention is the source's.
-    local_blend: a word of the source and one of the target (for N pairs a list of such two): outside of where these two
-        words are looked at, the target is the source.
-    latents: the noise to start from, (N, 4, h, w), in place of a seed.
-    inverted: from `invert`, with the same number of steps: a real picture is the source, and stays what it is whatever
-        the guidance scale, since after each step the source is put back onto the path of the inversion
-        (direct inversion, Ju et al. 2023, 2310.01506).
-    The others are those of `text_to_image`. Raises ValueError for fractions outside 0 to 1, for prompts or words that
-    do not fit, and where the network has no attention to change.
-    """
-    steps = prompt_to_prompt_to_latents(
-        model,
-        source_prompt,
-        target_prompt,
-        change=change,
-        cross_replace_steps=cross_replace_steps,
-        self_replace_steps=self_replace_steps,
-        local_blend=local_blend,
-        latents=latents,
-        inverted=inverted,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        negative_prompt=negative_prompt,
-        combine=combine,
-        sampler=sampler,
-        seed=seed,
-    )
-    with text_computed_once(model.unet):
-        *_, last = steps
-    return model.decode(last.x)
-
-
 def prompt_to_prompt_to_latents(
     model,
     source_prompt,
@@ -181,7 +125,22 @@ def prompt_to_prompt_to_latents(
     sampler="ddim",
     seed=0,
 ):
-    """The same, step by step: yields a `Step` of 2N latents for each turn. In between, the network stays edited."""
+    """The source's picture and the target's, step by step: yields a `Step` for each turn of the loop,
+    which ``model.decode(step.x0)`` shows.
+
+    source_prompt, target_prompt: str, or lists of equal length N, whose pairs are drawn at once.
+    change: `replace`, `refine`, ``reweight({"word": 2.0})``, or a function of their form.
+    cross_replace_steps, self_replace_steps: from 0 to 1, for which share of the steps, from the first on, the change is
+        made to the attention to the text, and the target's self-attention is the source's.
+    local_blend: a word of the source and one of the target (for N pairs a list of such two): outside of where these two
+        words are looked at, the target is the source.
+    latents: the noise to start from, (N, 4, h, w), in place of a seed.
+    inverted: from `invert`, with the same number of steps: a real picture is the source, and stays what it is whatever
+        the guidance scale, since after each step the source is put back onto the path of the inversion
+        (direct inversion, Ju et al. 2023, 2310.01506).
+    The others are those of `text_to_image`. Raises ValueError for fractions outside 0 to 1, for prompts or words that
+    do not fit, and where the network has no attention to change.
+    """
     sources, targets = as_prompts(source_prompt), as_prompts(target_prompt)
     pairs = len(sources)
     if len(targets) != pairs:
@@ -232,6 +191,13 @@ def prompt_to_prompt_to_latents(
         if blend_places:  # opened last, so it sees the shares that were used
             opened.enter_context(edit(model.unet, adding_up(maps), kind="cross", pictures=2 * pairs))
         yield from sample(predict_noise, x, sampler, after=after)
+
+
+prompt_to_prompt = pictures_of(
+    prompt_to_prompt_to_latents,
+    "prompt_to_prompt",
+    "The source's picture and the target's: a list of PIL images, all sources first, then all targets.",
+)
 
 
 def in_first_steps(change, steps):

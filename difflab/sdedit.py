@@ -6,50 +6,9 @@ Noise a picture part-way and denoise it with a new prompt: what the noise hides 
 import torch
 
 from difflab.guidance import classifier_free_guidance, guide
-from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, in_pairs, text_computed_once
+from difflab.loop import Step, sample
+from difflab.model import as_prompts, check_said, generators, in_pairs, pictures_of
 from difflab.samplers import by_name, randn
-
-
-@torch.inference_mode()
-def sdedit(
-    model,
-    image,
-    prompt,
-    *,
-    strength=0.7,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="dpm++",
-    seed=0,
-):
-    """Pictures changed toward the prompt: a list of PIL images, one for each picture or prompt.
-
-    image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
-        with several prompts, or one prompt with several pictures, is repeated.
-    prompt: str or list of str, what the finished picture shows: all of it, not only what is new.
-    strength: 0 to 1, the share of the steps that are taken, see `first_step`. 0 takes none and returns the picture as
-        the autoencoder sees it; 1 takes all, from pure noise: the very picture of `text_to_image`.
-    The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
-    """
-    images, prompts = in_pairs(image, prompt, seed)
-    steps = sdedit_to_latents(
-        model,
-        images,
-        prompts,
-        strength=strength,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        negative_prompt=negative_prompt,
-        combine=combine,
-        sampler=sampler,
-        seed=seed,
-    )
-    with text_computed_once(model.unet):
-        *_, last = None, *steps  # None stays at strength 0, where there is no step
-    return model.decode(last.x if last else model.encode_image(images))
 
 
 def sdedit_to_latents(
@@ -65,7 +24,15 @@ def sdedit_to_latents(
     sampler="dpm++",
     seed=0,
 ):
-    """The same, step by step: yields a `Step` for each turn that is taken; none at strength 0."""
+    """Pictures changed toward the prompt, step by step: yields a `Step` for each turn of the loop that is taken.
+
+    image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
+        with several prompts, or one prompt with several pictures, is repeated.
+    prompt: str or list of str, what the finished picture shows: all of it, not only what is new.
+    strength: 0 to 1, the share of the steps that are taken, see `first_step`. 0 takes none and returns the picture as
+        the autoencoder sees it; 1 takes all, from pure noise: the very picture of `text_to_image`.
+    The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
+    """
     images, prompts = in_pairs(image, prompt, seed)
     negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
     check_said(prompts, guidance_scale)
@@ -77,14 +44,22 @@ def sdedit_to_latents(
     predict_noise = classifier_free_guidance(
         model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale, combine
     )
+    z0 = model.encode_image(images)  # B, 4, h, w
     if skip == num_inference_steps:
+        yield Step(-1, -1, z0, z0, torch.zeros_like(z0))  # no turn is taken: the clean end is where it begins
         return
     sampler = sampler(model.schedule, num_inference_steps, generator=random, start=skip)
-    z0 = model.encode_image(images)  # B, 4, h, w
     x = noise = randn(z0.shape, random, like=z0)
     if skip > 0:  # at strength 1 nothing of the picture is left
         x = model.schedule.add_noise(z0, noise, sampler.timesteps[0])
     yield from sample(predict_noise, x, sampler)
+
+
+sdedit = pictures_of(
+    sdedit_to_latents,
+    "sdedit",
+    "Pictures changed toward the prompt: a list of PIL images, one for each picture or prompt.",
+)
 
 
 def first_step(num_inference_steps, strength):

@@ -14,11 +14,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Out = Annotated[Path | None, typer.Option(help="Run folder: checkpoints, log, samples, the model.")]
 Data = Annotated[Path | None, typer.Option(help="Your own pictures: a folder with metadata.jsonl (file_name, text).")]
+Pairs = Annotated[
+    Path | None, typer.Option(help="Your own edits: a folder with metadata.jsonl (file_name, before, text).")
+]
 Init = Annotated[Path | None, typer.Option(help="Start from the weights in this folder.")]
-Vae = Annotated[Path | None, typer.Option(help="Folder of the trained autoencoder.")]
-Clip = Annotated[Path | None, typer.Option(help="Folder with tokenizer and text_encoder.")]
 Base = Annotated[Path | None, typer.Option(help="The U-Net to build on; left out, the shipped one.")]
-DecayFrom = Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")]
 Pictures = Annotated[int | None, typer.Option(help="How many pictures to draw and keep once.")]
 CacheFolder = Annotated[Path | None, typer.Option(help="Where to keep them; left out, beside OUT.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, data and noise.")]
@@ -44,15 +44,30 @@ def every_training(
     """The options that every training has; what is left out is as the recipe says."""
 
 
-def recipe_command(own: Callable[..., None]) -> None:
-    """Add the command `own`: its name, its description, its options, and those of `every_training`."""
+def every_unet(
+    vae: Annotated[Path | None, typer.Option(help="Folder of the trained autoencoder.")] = None,
+    clip: Annotated[Path | None, typer.Option(help="Folder with tokenizer and text_encoder.")] = None,
+    pictures: Pictures = None,
+    cache: CacheFolder = None,
+    decay_from: Annotated[float | None, typer.Option(help="Part of the run after which the rate falls.")] = None,
+) -> None:
+    """The options that every training of a U-Net has."""
+
+
+def recipe_command(own: Callable[..., None], *shared: Callable[..., None]) -> None:
+    """Add the command `own`: its name, its description, its options, those of `shared` and of `every_training`."""
 
     def command(**options) -> None:
         run(own.__name__, **options)
 
-    shared = inspect.signature(every_training).parameters
-    command.__signature__ = inspect.Signature([*inspect.signature(own).parameters.values(), *shared.values()])
+    options = [each for part in (own, *shared, every_training) for each in inspect.signature(part).parameters.values()]
+    command.__signature__ = inspect.Signature(options)
     app.command(own.__name__, help=own.__doc__)(command)
+
+
+def unet_command(own: Callable[..., None]) -> None:
+    """The same for a U-Net."""
+    recipe_command(own, every_unet)
 
 
 def run(name: str, **options) -> None:
@@ -111,47 +126,18 @@ def clip(
     """Text tower and image tower, trained to agree (CLIPModel); in OUT/clip, OUT by default runs/clip."""
 
 
-@recipe_command
-def unet(
-    out: Out = None,
-    vae: Vae = None,
-    clip: Clip = None,
-    data: Data = None,
-    init: Init = None,
-    pictures: Pictures = None,
-    cache: CacheFolder = None,
-    decay_from: DecayFrom = None,
-) -> None:
+@unet_command
+def unet(out: Out = None, data: Data = None, init: Init = None) -> None:
     """Noisy latents and text to their noise (UNet2DConditionModel); the model is OUT/unet, OUT by default runs/unet."""
 
 
-@recipe_command
-def pix2pix(
-    out: Out = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Your own: a folder with metadata.jsonl (file_name, before, text).")
-    ] = None,
-    vae: Vae = None,
-    clip: Clip = None,
-    init: Base = None,
-    pictures: Pictures = None,
-    cache: CacheFolder = None,
-    decay_from: DecayFrom = None,
-) -> None:
+@unet_command
+def pix2pix(out: Out = None, data: Pairs = None, init: Base = None) -> None:
     """A U-Net that sees a picture and reads what to do with it; in OUT/unet, OUT by default runs/pix2pix."""
 
 
-@recipe_command
-def inpaint(
-    out: Out = None,
-    data: Data = None,
-    vae: Vae = None,
-    clip: Clip = None,
-    init: Base = None,
-    pictures: Pictures = None,
-    cache: CacheFolder = None,
-    decay_from: DecayFrom = None,
-) -> None:
+@unet_command
+def inpaint(out: Out = None, data: Data = None, init: Base = None) -> None:
     """A U-Net that sees a mask and the picture around it; in OUT/unet, OUT by default runs/inpaint."""
 
 
