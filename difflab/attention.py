@@ -55,7 +55,7 @@ class Processor:
             return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # B,positions,C -> B,heads,positions,d
 
         q, k, v = heads(attn.to_q(hidden_states)), heads(attn.to_k(text)), heads(attn.to_v(text))
-        scores = q.float() @ k.float().mT / math.sqrt(q.shape[-1])  # B,heads,positions,tokens
+        scores = q.float() @ k.float().transpose(-1, -2) / math.sqrt(q.shape[-1])  # B,heads,positions,tokens
         if attention_mask is not None:
             mask = attn.prepare_attention_mask(attention_mask, text.shape[1], len(text))
             scores = scores + mask.unflatten(0, (len(text), attn.heads))

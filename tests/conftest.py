@@ -1,5 +1,11 @@
 """Models the tests share. Loaded once; no test may change them without putting back what was there."""
 
+import functools
+import http.server
+import pathlib
+import shutil
+import threading
+
 import pytest
 import torch
 from hypothesis import settings
@@ -47,3 +53,42 @@ def threads():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+# A browser on the built book
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book, served from this machine as any static host would; skips where it is not built."""
+    built = pathlib.Path(__file__).resolve().parent.parent / "_build" / "html"
+    if not (built / "index.html").exists():
+        pytest.skip("the book is not built: make book")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript"}
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=built))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium, driven by playwright: `chromium.new_page()`; skips where none is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"no browser here to try the pages in: install one of {', '.join(names)}")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:  # a module's, not the session's: while it lasts its event loop runs
+        browser = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield browser
+        browser.close()

@@ -7,36 +7,20 @@ it cannot be had, the build says so and the pages load MathJax from its usual ad
 import pathlib
 import shutil
 import subprocess
-import tarfile
-import tempfile
 
+import npm
 from sphinx.util import logging
 
 VERSION = "3.2.2"
 ENTRY = "tex-mml-chtml.js"
+FONTS = "output/chtml/fonts/woff"
 logger = logging.getLogger(__name__)
 
 
-def fetch(folder):
-    """Fetch what the pages need of MathJax into `folder`: the entry script, its fonts and its license."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FileNotFoundError("npm is not installed")
-    with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(
-            [npm, "pack", "--silent", f"mathjax@{VERSION}"], cwd=scratch, check=True, capture_output=True, timeout=120
-        )
-        with tarfile.open(next(pathlib.Path(scratch).glob("*.tgz"))) as archive:
-            wanted = {"package/LICENSE": "LICENSE", f"package/es5/{ENTRY}": ENTRY}
-            for member in archive.getmembers():
-                name = wanted.get(member.name)
-                if name is None and member.isfile() and member.name.startswith("package/es5/output/chtml/fonts/woff"):
-                    name = member.name.removeprefix("package/es5/")
-                if name is not None:
-                    path = pathlib.Path(scratch, "kept", name)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(archive.extractfile(member).read())
-        shutil.copytree(pathlib.Path(scratch, "kept"), folder)
+def wanted(path):
+    """What the pages need of MathJax: the entry script, its fonts and its license."""
+    name = path.removeprefix("es5/")
+    return name if path == "LICENSE" or name == ENTRY or name.startswith(FONTS) else None
 
 
 def use_copy(app, config):
@@ -44,7 +28,7 @@ def use_copy(app, config):
     folder = pathlib.Path(app.srcdir, "_build", f"mathjax-{VERSION}")
     if not folder.is_dir():
         try:
-            fetch(folder)
+            npm.fetch(f"mathjax@{VERSION}", wanted, folder)
         except (OSError, subprocess.SubprocessError) as error:
             logger.info("MathJax: no local copy (%s); equations in these pages need a network", error)
             return

@@ -1,0 +1,419 @@
+"""The model as files for a web page: what onnxruntime makes of them, their sizes, their place beside the book."""
+
+import gzip
+import hashlib
+import importlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import difflab
+from difflab import attention, cli, export, judge
+from difflab.demo import PROMPTS
+from difflab.samplers import SAMPLERS
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RUNTIME = 4_000_000  # bytes that onnxruntime-web has at most, gzipped; the book's extension measures it
+PACKAGE = {"dist/ort.wasm.bundle.min.mjs": b"export {};", "dist/ort-wasm-simd-threaded.wasm": b"\0asm", "other": b""}
+GUIDED = {"num_inference_steps": 10, "guidance_scale": 3.0, "negative_prompt": "at night", "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The shipped model, exported as it is for the book."""
+    folder = tmp_path_factory.mktemp("export") / "web"
+    export.web(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def shipped(folder):
+    """The model of the folder, computed by onnxruntime."""
+    return export.read(folder)
+
+
+@pytest.fixture(scope="module")
+def graphs(tiny):
+    """The graphs of the same model in single precision, exported another time."""
+    return export.graphs(tiny)
+
+
+@pytest.fixture(scope="module")
+def full(tiny, graphs):
+    """The model that they make."""
+    return export.computed(tiny, {name: graph.SerializeToString() for name, graph in graphs.items()})
+
+
+def drawn(model, prompts, **settings):
+    """The latents at the end, without a gradient."""
+    with torch.no_grad():
+        return export.final(model, difflab.text_to_latents(model, prompts, **settings))
+
+
+# The graphs in single precision against torch
+
+
+def test_the_text_encoder_says_what_torch_says(tiny, full):
+    texts = [text for text in export.AWKWARD if len(text) < 100] + ["a cat " * 40]
+    with pytest.warns(UserWarning, match="cut off"), torch.no_grad():
+        wanted = tiny.encode_text(texts)
+    torch.testing.assert_close(full.encode_text(texts), wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(full.encode_text(texts[2]), wanted[2:3], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_unet_and_decoder_say_what_torch_says_of_any_number_of_pictures(tiny, full, count):
+    x = difflab.noise((count, *tiny.latent_shape), seed=3)
+    with torch.no_grad():
+        text = tiny.encode_text(list(PROMPTS[:count]))
+        for t in (0, 421, 999):
+            wanted = tiny.predict_noise(x, t, text)
+            torch.testing.assert_close(full.predict_noise(x, t, text), wanted, atol=1e-4, rtol=0)
+        wanted = tiny.vae.decode(x / tiny.vae.config.scaling_factor).sample.clamp(-1, 1)
+        torch.testing.assert_close(full.run("decoder", x)[0], wanted, atol=1e-4, rtol=0)
+        for ours, theirs in zip(full.decode(x), tiny.decode(x), strict=True):
+            assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_whole_guided_trajectory(tiny, full, sampler):
+    settings = GUIDED | {"sampler": sampler}
+    wanted = drawn(tiny, "a red car on the beach", **settings)
+    torch.testing.assert_close(drawn(full, "a red car on the beach", **settings), wanted, atol=1e-3, rtol=0)
+
+
+def test_the_attention_is_that_of_chapter_4(tiny, full):
+    prompt = "a cat to the left of a car on the beach"
+    x, t = difflab.noise((1, *tiny.latent_shape), seed=1), 400
+    both = torch.cat([tiny.encode_text(""), tiny.encode_text(prompt)])
+    with attention.record(tiny.unet) as maps, torch.no_grad():
+        tiny.predict_noise(torch.cat([x, x]), t, both)
+    _, looked = full.run("unet", torch.cat([x, x]), torch.tensor([float(t)]), both)
+    assert looked.shape == (2, 77, *tiny.latent_shape[1:])
+    torch.testing.assert_close(looked.sum(1), torch.ones_like(looked[:, 0]), atol=1e-4, rtol=0)
+    for position in (0, 2, 8, 11, 76):
+        wanted = attention.heat_map(maps, [position], size=tiny.latent_shape[1:])
+        torch.testing.assert_close(looked[1, position], wanted, atol=1e-5, rtol=0)
+
+
+def test_exporting_leaves_the_model_as_it_was(tiny):
+    before = tiny.unet.attn_processors
+    with export.watched(tiny.unet):
+        assert tiny.unet.attn_processors != before
+    assert tiny.unet.attn_processors == before
+
+
+# Small weights
+
+
+def test_eight_bits_are_off_by_half_a_step_at_most():
+    values = np.random.default_rng(0).normal(size=(5, 7, 3, 3)).astype(np.float32) * np.arange(5)[:, None, None, None]
+    whole, scale = export.to_int8(values, 0)
+    assert whole.dtype == np.int8 and scale.shape == (5, 1, 1, 1)
+    assert (np.abs(whole * scale - values) <= scale / 2 + 1e-7).all()
+    assert (np.abs(whole[1:]).max((1, 2, 3)) == 127).all() and not whole[0].any()  # a channel of zeros stays one
+    assert export.to_int8(values[..., 0, 0], -1)[1].shape == (1, 7)
+
+
+def test_a_runtime_restores_the_weights_when_it_loads(folder, manifest, tmp_path):
+    """So that small weights cost no time: what is left in the graph that runs is that of the full precision."""
+    graph = export.unpacked(folder, manifest["files"]["text_encoder"])
+    stored = {tensor.data_type for tensor in onnx.load_from_string(graph).graph.initializer}
+    assert {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16} <= stored
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "runs.onnx")
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    runs = onnx.load(tmp_path / "runs.onnx").graph
+    assert not {tensor.data_type for tensor in runs.initializer} & {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}
+    assert not [node for node in runs.node if node.op_type == "Cast" and node.input[0].endswith((".int8", ".float16"))]
+
+
+def test_the_shipped_pictures_are_those_of_torch_to_the_eye(tiny, shipped):
+    prompts = list(PROMPTS)
+    ends = [drawn(model, prompts, num_inference_steps=10, seed=20) for model in (tiny, shipped)]
+    assert 0 < export.relative(*ends) < 0.05
+    theirs, ours = (model.decode(end) for model, end in zip((tiny, shipped), ends, strict=True))
+    differences = np.abs(np.stack(theirs).astype(float) - np.stack(ours)).mean((1, 2, 3)) / 255
+    assert differences.max() <= 0.02
+    seen = [[(v.place, v.time, next(iter(v.nouns))) for v in judge.look(pictures)] for pictures in (theirs, ours)]
+    assert seen[0] == seen[1]  # by the oracle
+
+
+def test_half_precision_is_closer_still(tiny, graphs, full):
+    graph = export.shrunk(graphs["text_encoder"], "float16")
+    half = export.computed(tiny, {"text_encoder": graph.SerializeToString()})
+    assert export.relative(half.encode_text(list(PROMPTS)), full.encode_text(list(PROMPTS))) < 1e-3
+
+
+# The folder
+
+
+def test_files_are_as_the_manifest_says(folder, manifest):
+    entries = manifest["files"]
+    assert set(entries) == {"text_encoder", "unet", "decoder", "tokenizer"}
+    for entry in entries.values():
+        packed = (folder / entry["file"]).read_bytes()
+        assert len(packed) == entry["bytes"] and len(gzip.decompress(packed)) == entry["unpacked"]
+        assert hashlib.sha256(packed).hexdigest() == entry["sha256"] and entry["sha256"][:12] in entry["file"]
+        assert packed[4:8] == bytes(4)  # no time in it: the same content is the same file
+    for entry in manifest["stored"]:
+        assert Image.open(folder / entry["png"]).size == (manifest["image_size"],) * 2 and entry["caption"]
+    assert Image.open(folder / manifest["fallback"]["png"]).height == manifest["image_size"]
+
+
+def test_a_first_visit_is_small(manifest):
+    assert sum(entry["bytes"] for entry in manifest["files"].values()) + RUNTIME <= 25_000_000
+
+
+def test_the_same_model_gives_the_same_bytes(tiny, graphs, manifest, tmp_path):
+    made = {name: export.shrunk(graph, "int8").SerializeToString() for name, graph in graphs.items()}
+    assert export.files(tmp_path, tiny.tokenizer, made) == manifest["files"]
+
+
+def test_the_manifest_says_how_to_run_them(tiny, manifest, full):
+    assert (manifest["format"], manifest["model"], manifest["attention"]) == (1, "difflab tiny", True)
+    assert torch.equal(torch.tensor(manifest["alphas_cumprod"]), tiny.schedule.alphas_cumprod)
+    assert len(manifest["alphas_cumprod"]) == manifest["train_steps"]
+    for name, session in full.sessions.items():
+        assert [each.name for each in session.get_inputs()] == manifest["inputs"][name]
+        assert [each.name for each in session.get_outputs()] == manifest["outputs"][name]
+    ids = tiny.tokenizer("", padding="max_length").input_ids
+    assert [manifest["start_id"], manifest["end_id"], manifest["pad_id"]] == ids[:3] and len(ids) == manifest["window"]
+    assert manifest["defaults"]["sampler"] in SAMPLERS
+    assert "cat" in manifest["words"]["things"] and "mouse" not in manifest["words"]["captions"]
+
+
+def test_stored_latents_are_those_of_the_pictures(tiny, folder, manifest):
+    for entry in manifest["stored"]:
+        latent = np.fromfile(folder / entry["latent"], "<f4").reshape(1, *manifest["latent"])
+        with torch.no_grad():
+            wanted = tiny.encode_image(Image.open(folder / entry["png"]))
+        torch.testing.assert_close(torch.from_numpy(latent), wanted, atol=1e-4, rtol=0)
+
+
+def test_the_reference_is_what_the_package_computes(tiny, folder):
+    reference = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
+    for entry in reference["randn"]:
+        wanted = difflab.noise((1, *entry["shape"]), entry["seed"]).flatten()
+        got = entry["draws"][0]
+        torch.testing.assert_close(torch.tensor(got["first"] + got["last"]), torch.cat([wanted[:64], wanted[-8:]]))
+        assert got["sum"] == pytest.approx(wanted.double().sum().item())
+    assert len(reference["tokens"]) == 50
+    for entry in reference["tokens"]:
+        assert entry["ids"] == tiny.tokenizer(entry["text"], padding="max_length", truncation=True).input_ids
+    for count, kinds in reference["timesteps"].items():
+        assert kinds["all"] == tiny.schedule.timesteps(int(count)).tolist()
+    kinds = {(each["kind"], each["sampler"]) for each in reference["trajectories"]}
+    assert kinds == {("text_to_image", name) for name in SAMPLERS} | {("sdedit", "ddpm"), ("sdedit", "dpm++")}
+    pairs = zip(reference["trajectories"][::2], reference["trajectories"][1::2], strict=True)
+    for exact, rounded in pairs:
+        assert (exact.pop("weights"), rounded.pop("weights")) == ("full", "shipped")
+        ends = torch.tensor(exact.pop("final")), torch.tensor(rounded.pop("final"))
+        assert exact == rounded and 0 < export.relative(*ends) < 0.1
+
+
+# Bad input, and failures
+
+
+def test_bad_input_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "load", lambda *_, **__: pytest.fail("work was begun"))
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(ValueError, match="is a file: name a folder"):
+        export.web(file)
+    with pytest.raises(ValueError, match="holds something else"):
+        export.web(tmp_path)
+    with pytest.raises(ValueError, match="weights='int4' is unknown: choose one of int8"):
+        export.web(tmp_path / "new", weights="int4")
+    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install onnx onnxruntime"):
+        export.web(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and file.read_text() == "mine"
+
+
+def test_a_model_that_does_not_fit_is_refused(tmp_path, v_folder, random_folder, monkeypatch):
+    with pytest.raises(ValueError, match="sees 9 channels, and the page gives it the 4"):
+        export.web(tmp_path / "new", "tiny-inpaint")
+    with pytest.raises(ValueError, match="prediction_type is 'v_prediction'"):
+        export.web(tmp_path / "new", v_folder)
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="million parameters"):
+        export.web(tmp_path / "new", random_folder)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failure_leaves_everything_as_it_was(random_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "stored", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export.web(tmp_path / "deep" / "new", random_folder)
+    assert not list((tmp_path / "deep").iterdir())
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "manifest.json").write_text("{}")
+    with pytest.raises(ZeroDivisionError):
+        export.web(earlier, random_folder)
+    assert [path.name for path in earlier.iterdir()] == ["manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "earlier"]
+
+
+def test_a_damaged_file_is_noticed(folder, manifest, tmp_path):
+    damaged = shutil.copytree(folder, tmp_path / "web")
+    file = damaged / manifest["files"]["unet"]["file"]
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match="unet.* is damaged"):
+        export.read(damaged)
+
+
+def test_the_command_prints_sizes_and_errors(random_folder, tmp_path):
+    """Of another model than the shipped one, into a folder with an earlier export."""
+    out = tmp_path / "web"
+    out.mkdir()
+    (out / "manifest.json").write_text("{}")
+    (out / "left over").write_text("")
+    command = ["export", "web", "--out", str(out), "--model", str(random_folder)]
+    result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    manifest = json.loads((out / "manifest.json").read_text())
+    for name, entry in manifest["files"].items():
+        (line,) = [line for line in result.output.splitlines() if line.startswith(entry["file"])]
+        assert f"{entry['bytes']:,}" in line and f"{entry['unpacked']:,}" in line
+        assert name == "tokenizer" or f"{manifest['errors'][name]:.2%}" in line
+    assert f"{manifest['errors']['pictures']:.2%}" in result.output and " ms here" in result.output
+    assert not (out / "left over").exists()
+    result = CliRunner().invoke(cli.app, ["export", "web", "--out", str(tmp_path)])
+    assert result.exit_code == 1 and result.output.startswith("error: ") and result.output.count("\n") == 1
+
+
+# In the book
+
+
+@pytest.fixture
+def extension(monkeypatch):
+    """The book's extension, as Sphinx imports it."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    return importlib.import_module("live_page")
+
+
+@pytest.fixture
+def build(extension, folder, tmp_path, monkeypatch):
+    """Builds a small book of two pages; returns its output and the log. `exports` counts how often the model was."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    (tmp_path / "conf.py").write_text("extensions = ['live_page']\nhtml_theme = 'basic'\n")
+    page = ':orphan:\n\nPage\n====\n\n.. raw:: html\n\n   <div class="difflab-live"{}>A sentence.</div>\n'
+    (tmp_path / "index.rst").write_text(page.format(""))
+    (tmp_path / "other.rst").write_text(page.format(' data-picture="car"'))
+
+    def web(target):
+        shutil.copytree(folder, target)
+        build.exports += 1
+
+    def build():
+        where = [tmp_path, tmp_path, tmp_path / "html", tmp_path / "doctrees", "html"]
+        with (tmp_path / "log").open("w+") as log, patch_docutils(), docutils_namespace():
+            Sphinx(*where, status=log, warning=log, warningiserror=True).build()
+            log.seek(0)
+            return tmp_path / "html", log.read()
+
+    monkeypatch.setattr(extension, "web", web)
+    build.exports = 0
+    return build
+
+
+def test_a_book_without_npm_shows_stored_pictures_and_says_so(build, manifest, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    out, log = build()
+    assert "no runtime (npm is not installed)" in log and "WARNING" not in log
+    beside = out / "_static" / "live"
+    assert json.loads((beside / "manifest.json").read_text(encoding="utf-8")) == manifest | {"runtime": None}
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert '<div class="difflab-live"><img class="difflab-live-still" src="_static/live/fallback.png"' in page
+    assert f'alt="{manifest["fallback"]["caption"]}"' in page
+    assert 'src="_static/live/stored/car.png"' in (out / "other.html").read_text(encoding="utf-8")
+    assert (beside / "fallback.png").exists() and (beside / "stored" / "car.png").exists()
+
+
+def test_a_book_with_npm_has_all_that_the_page_loads(build, manifest, fake_npm):
+    fake_npm(PACKAGE)
+    out, log = build()
+    beside = out / "_static" / "live"
+    runtime = json.loads((beside / "manifest.json").read_text(encoding="utf-8"))["runtime"]
+    assert (beside / runtime["script"]["file"]).read_bytes() == b"export {};"
+    assert gzip.decompress((beside / runtime["wasm"]["file"]).read_bytes()) == b"\0asm"
+    assert runtime["bytes"] == len(b"export {};") + runtime["wasm"]["bytes"]
+    for entry in manifest["files"].values():
+        assert (beside / entry["file"]).stat().st_size == entry["bytes"]
+    model = sum(entry["bytes"] for entry in manifest["files"].values())
+    assert f"a first visit loads {(model + runtime['bytes']) / 1e6:.1f} MB" in log
+
+    (beside / "unet.of-another-day.onnx.gz").write_bytes(b"old")
+    fake_npm({})  # a second build asks neither npm nor the model again, and clears what an earlier one left
+    build()
+    assert build.exports == 1 and not (beside / "unet.of-another-day.onnx.gz").exists()
+
+
+def test_a_page_that_asks_for_a_picture_that_is_not_there(build, fake_npm, tmp_path):
+    from sphinx.errors import ExtensionError
+
+    fake_npm(PACKAGE)
+    other = tmp_path / "other.rst"
+    other.write_text(other.read_text().replace('"car"', '"cart"'))
+    with pytest.raises(ExtensionError, match='data-picture="cart": choose one of car, tree'):
+        build()
+
+
+def test_a_book_that_became_too_large_says_so(build, fake_npm, extension, monkeypatch):
+    from sphinx.errors import SphinxWarning
+
+    monkeypatch.setattr(extension, "LIMIT", 5_000_000)
+    fake_npm(PACKAGE)
+    with pytest.raises(SphinxWarning, match="should not load more than 5 MB"):
+        build()
+
+
+@pytest.fixture
+def fake_npm(tmp_path, monkeypatch):
+    """An npm whose `pack` gives a package of these files: {path in the package: content}."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    command = folder / "npm"
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def publish(files):
+        with tarfile.open(folder / "package-1.0.0.tgz", "w:gz") as archive:
+            for name, content in files.items():
+                path = folder / "content"
+                path.write_bytes(content)
+                archive.add(path, f"package/{name}")
+        command.write_text(f'#!/bin/sh\ncp "{folder}/package-1.0.0.tgz" .\n' if files else "#!/bin/sh\nexit 1\n")
+        command.chmod(0o755)
+
+    return publish
+
+
+def test_npm_fetches_all_that_is_wanted_or_nothing(extension, fake_npm, tmp_path):
+    target = tmp_path / "build" / "thing"
+    fake_npm({"a/one.txt": b"1", "two.txt": b"2"})
+    extension.npm.fetch("thing@1.0.0", {"a/one.txt": "uno.txt"}.get, target)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"uno.txt": b"1"}
+    fake_npm({})
+    with pytest.raises(subprocess.SubprocessError):
+        extension.npm.fetch("thing@1.0.0", {}.get, tmp_path / "build" / "other")
+    assert [path.name for path in target.parent.iterdir()] == ["thing"]
