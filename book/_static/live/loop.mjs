@@ -1,0 +1,14 @@
+// The one loop, as in difflab/loop.py. Everything these pages draw is this loop with something put into its openings.
+
+/**
+ * Walk x from noise to picture, yielding { t, next, x, x0, eps } after each step; whoever walks it may stop early.
+ * predictNoise: async (x, t) -> eps. sampler: from samplers.mjs.
+ */
+export async function* sample(predictNoise, x, { timesteps, step }) {
+  for (const [i, t] of timesteps.entries()) {
+    const eps = await predictNoise(x, t);
+    const [after, x0] = step(x, t, eps);
+    x = after;
+    yield { t, next: timesteps[i + 1] ?? -1, x, x0, eps };
+  }
+}
