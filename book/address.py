@@ -31,9 +31,17 @@ def files():
     return [path for path in paths if path.is_file() and path.suffix in suffixes]
 
 
+def site(project):
+    """Where GitHub Pages puts the book of the project at this address."""
+    owner, name = project.removeprefix("https://github.com/").split("/")
+    return f"https://{owner.lower()}.github.io/{name}"
+
+
 def mentions(text, name):
-    """The addresses of a project of this name in a text, as owner/name: github.com/..., and Colab's form of it."""
-    return [f"{owner}/{name}" for owner in re.findall(rf"github(?:\.com)?/([\w.-]+)/{re.escape(name)}\b", text)]
+    """The addresses of a project of this name in a text, as owner/name: github.com/..., Colab's form, and its pages."""
+    name = re.escape(name)
+    found = re.findall(rf"github(?:\.com)?/([\w.-]+)/({name})\b|([\w-]+)\.github\.io/({name})\b", text)
+    return ["/".join(filter(None, parts)) for parts in found]
 
 
 def move(new):
@@ -49,7 +57,7 @@ def move(new):
     changed = []
     for path in files():
         text = path.read_text(encoding="utf-8")
-        moved = pattern.sub(rf"\g<1>{new_slug}", text)
+        moved = pattern.sub(rf"\g<1>{new_slug}", text).replace(site(old), site(new))
         if moved != text:
             path.write_text(moved, encoding="utf-8")
             changed.append(path)

@@ -75,6 +75,19 @@ def test_the_project_can_move(tmp_path, monkeypatch):
         address.move("ftp://example.org")
 
 
+def test_the_published_book_moves_with_the_project(tmp_path, monkeypatch):
+    project, moved = "https://github.com/One/lab", "https://github.com/two/other"
+    assert address.site(project) == "https://one.github.io/lab"
+    text = "at https://one.github.io/lab/book/x.html, from github.com/One/lab"
+    assert address.mentions(text, "lab") == ["one/lab", "One/lab"]
+    (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "{project}"\n')
+    (tmp_path / "page.md").write_text(text)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    monkeypatch.setattr(address, "ROOT", tmp_path)
+    address.move(moved)
+    assert (tmp_path / "page.md").read_text() == "at https://two.github.io/other/book/x.html, from github.com/two/other"
+
+
 def test_one_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE).group(1)
