@@ -1,15 +1,15 @@
-# Installs difflab where it is missing (on Colab, say) and leaves the torch and numpy already there as they are.
-import importlib.metadata
-import importlib.util
+# Installs difflab where it is missing (on Colab, say), and leaves the torch and numpy already there as they are.
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
+from importlib import import_module, invalidate_caches, metadata, util
 
-if importlib.util.find_spec("difflab") is None:
-    source = os.environ.get("DIFFLAB_SOURCE", "git+https://github.com/difflab/difflab")
-    kept = [d for d in importlib.metadata.distributions() if d.name in ("torch", "torchvision", "numpy")]
-    pins = pathlib.Path(tempfile.mkdtemp(), "constraints.txt")
-    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in kept))
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-c", pins, source], check=True)
+home = "git+https://github.com/difflab/difflab"
+if util.find_spec("difflab") is None:
+    source = os.environ.get("DIFFLAB_SOURCE", ".." if os.path.exists("../difflab/plan.py") else home)
+    kept = [f"{p}=={metadata.version(p)}" for p in ("torch", "torchvision", "numpy") if util.find_spec(p)]
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "-q", *kept, source], capture_output=True, text=True)
+    assert done.returncode == 0, f"difflab cannot be installed here:\n{done.stderr}"
+    invalidate_caches()
+if not hasattr(import_module("difflab"), "plan"):
+    raise ImportError(f"This chapter needs a newer difflab: pip install -U {home}, then restart the kernel.")

@@ -18,6 +18,7 @@ from difflab.instruct_pix2pix import instruct_pix2pix, instruct_pix2pix_to_laten
 from difflab.invert import invert
 from difflab.loop import Step, sample
 from difflab.model import LatentDiffusion, load, noise, pick_device, weights_folder
+from difflab.plan import plan
 from difflab.prompt_to_prompt import prompt_to_prompt, prompt_to_prompt_to_latents
 from difflab.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp, euler, from_diffusers
 from difflab.schedule import NoiseSchedule
@@ -49,6 +50,7 @@ __all__ = [
     "noise",
     "pick_device",
     "outpaint",
+    "plan",
     "prompt_to_prompt",
     "prompt_to_prompt_to_latents",
     "rescaled",

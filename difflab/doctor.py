@@ -8,10 +8,10 @@ import sys
 from typing import NamedTuple
 
 from difflab.model import verify
+from difflab.plan import plan
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow", "matplotlib")
 GIB = 1024**3
-SD_ROOM = 4  # GiB of GPU memory that Stable Diffusion 1.5 and 2.1 are usually said to need in half precision
 
 
 class Finding(NamedTuple):
@@ -47,21 +47,17 @@ def _machine():
     import torch
 
     yield Finding("cpu", f"{os.cpu_count()} cores, PyTorch uses {torch.get_num_threads()} threads", True)
-    room = 0.0
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
-        room = card.total_memory / GIB
-        yield Finding("gpu", f"{card.name}, {room:.0f} GiB (device 'cuda')", True)
+        yield Finding("gpu", f"{card.name}, {card.total_memory / GIB:.0f} GiB (device 'cuda')", True)
     elif torch.backends.mps.is_available():
         yield Finding("gpu", "Apple GPU (device 'mps')", True)
     else:
         yield Finding("gpu", "none found: everything runs on the CPU", True)
-    apple = torch.backends.mps.is_available()
-    yield Finding("runs tiny", "on the GPU" if room or apple else "on the CPU", True)
-    large = (
-        "on the GPU" if room >= SD_ROOM or apple else "on the CPU, slowly: a GPU (Colab's will do) is the better place"
-    )
-    yield Finding("runs sd15, sd21", large, True)
+    for name in ("tiny", "sd15", "sd21"):
+        asked, best = plan(name).choices[0], plan(name).best
+        instead = "" if asked == best else f" Next best: {best.name} in {best.dtype}."
+        yield Finding(f"runs {name}", f"{asked}{instead}", True)
 
 
 def _weights():

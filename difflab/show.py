@@ -227,6 +227,7 @@ def slider(images, labels=None, *, width=256, alt=None):
     )
     return HTML(
         f'<figure id="{name}" class="difflab-slider" style="margin:0" '
+        'data-lm-suppress-shortcuts="true" onkeydown="event.stopPropagation()" '  # else JupyterLab takes the arrow keys
         f'data-labels="{html.escape(json.dumps(labels))}">{frames}'
         f'<div style="display:flex;gap:.8em;align-items:center;max-width:100%;width:{max(width, 220)}px">'
         f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '

@@ -141,6 +141,17 @@ def write_sums(folder: str | Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
+def name_as_published(text_encoder: Path) -> None:
+    """Give the text encoder's weights the names that every published Stable Diffusion has: text_model.encoder...
+
+    The newest transformers write them without the first word, and read both; older ones, and other programs, read
+    only the published names, and would go on with random weights.
+    """
+    path = text_encoder / "model.safetensors"
+    named = {f"text_model.{name.removeprefix('text_model.')}": weight for name, weight in load_file(path).items()}
+    save_file(named, path, metadata={"format": "pt"})
+
+
 def clean_configs(folder: Path) -> None:
     """Take the paths of the machine that trained the parts out of their configs, and make every file readable.
 
@@ -220,6 +231,7 @@ def assemble(
         )
         pipeline.set_progress_bar_config(disable=True)
         pipeline.save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
+        name_as_published(folder / "text_encoder")
         shutil.rmtree(folder / "tokenizer")
         tokens.copy(towers / "tokenizer", folder / "tokenizer")  # with vocab.json and merges.txt for older transformers
         head = load_file(towers / "clip_head.safetensors")
