@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 SOURCES := $(shell find difflab -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-fast weights report benchmark lint format address clean
+.PHONY: help book test test-fast test-torch test-newest assignments weights report card benchmark lint format address clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -28,11 +28,26 @@ book: _build/.package  ## run every chapter and build the book into _build/html
 	$(BIN)/jupyter-book build . -W --keep-going
 	@echo "The book is at _build/html/index.html"
 
-test: $(STAMP)  ## all tests: the package first, then every notebook
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+test: $(STAMP)  ## all tests: the package first, then every notebook alone, as on Colab
+	$(BIN)/python tests/as_on_colab.py _build/colab
+	JUPYTER_PATH=$(CURDIR)/_build/colab \
+	  $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 tests _build/colab/notebooks
 
 test-fast: $(STAMP)  ## the quick tests only
 	$(BIN)/python -m pytest -m "not slow" tests
+
+test-torch: $(STAMP)  ## make test-torch TORCH=2.4.1: the quick tests and four chapters with an older or newer torch
+	$(BIN)/python tests/other_torch.py "$(TORCH)"
+
+test-newest:  ## lint, book and test with the newest versions that pyproject.toml allows, in an environment of their own
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --disable-pip-version-check --quiet --upgrade --editable ".[dev]"
+	touch .venv-newest/.stamp
+	rm -rf _build/.jupyter_cache
+	$(MAKE) VENV=.venv-newest lint book test
+
+assignments: $(STAMP)  ## the chapters' sheets for a class, without solutions: a folder, and a zip for a learning platform
+	$(BIN)/difflab classroom release --out _build/assignments
 
 weights: $(STAMP)  ## train every weight file again, in order; goes on where it was stopped
 	$(BIN)/difflab train tokenizer
@@ -48,6 +63,9 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 report: $(STAMP)  ## measure the embedded model and write the report
 	$(BIN)/difflab report
 
+card: $(STAMP)  ## draw the picture that other sites show beside a link to the book
+	$(BIN)/python book/social_card.py
+
 benchmark: $(STAMP)  ## time difflab beside diffusers' own pipeline
 	$(BIN)/python benchmarks/text_to_image.py
 
@@ -62,5 +80,5 @@ address: $(STAMP)  ## make address ADDRESS=https://github.com/YOU/NAME: the proj
 	$(BIN)/python book/address.py "$(ADDRESS)"
 
 clean:  ## remove what was built, the environment included
-	rm -rf $(VENV) _build dist out .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-newest _build dist out .pytest_cache .ruff_cache .hypothesis
 	find difflab tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The command line: draw, demo, doctor, world, train, report. Each command imports what it needs when it runs."""
+"""The command line: draw, demo, world, train, export and more. Each command imports what it needs when it runs."""
 
 import pathlib
 import re
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from difflab.classroom.__main__ import app as classroom
 from difflab.train.__main__ import app as train
 
 
@@ -47,7 +48,11 @@ def _version(asked: bool):
         raise typer.Exit
 
 
+export = typer.Typer(no_args_is_help=True, add_completion=False)
+
 app.add_typer(train, name="train")
+app.add_typer(export, name="export")
+app.add_typer(classroom, name="classroom")
 
 
 @app.callback()
@@ -194,6 +199,34 @@ def report(
     with tqdm(total=total(captions, choosing), desc="report", unit="picture") as bar:
         write(out, captions, choosing, bar.update)
     typer.echo(out / "report.md")
+
+
+@export.callback()
+def exporting():
+    """Write the model as files for other programs."""
+
+
+@export.command()
+def web(
+    out: Annotated[
+        pathlib.Path, typer.Option(help="The folder to write; an earlier export in it is replaced.")
+    ] = pathlib.Path("out/web"),
+    model: Annotated[str, typer.Option("--model", "-m", help="tiny, or the folder of a pipeline as small.")] = "tiny",
+    weights: Annotated[str, typer.Option(help="int8 (smallest), float16, or float32 (as computed with).")] = "int8",
+):
+    """Write the model as files for a web page, and say how large and how exact they are.
+
+    The book's live page runs them in the reader's browser.
+    """
+    from difflab.export import read, seconds_a_step, table
+    from difflab.export import web as write
+
+    manifest = write(out, model, weights=weights)
+    step = seconds_a_step(read(out, model))
+    for line in table(manifest):
+        typer.echo(line)
+    typer.echo(f"a guided step of the U-Net takes {1000 * step:.0f} ms here, by onnxruntime on one thread")
+    typer.echo(out)
 
 
 def _paths(prompt, seed, count, out):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from difflab import cli, doctor
 
-COMMANDS = ("draw", "demo", "doctor", "world", "report", "train")
+COMMANDS = ("draw", "demo", "doctor", "world", "report", "train", "export", "classroom")
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""The sheets to hand out: nbgrader's student versions of the chapters, a folder of them, and a zip."""
+
+import copy
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def student_version(teacher):
+    """A teacher's notebook without its solutions, hidden tests and outputs, its checks locked and with checksums.
+
+    The steps are those of `nbgrader generate_assignment`, without its database.
+    """
+    from nbgrader import preprocessors as nbgrader
+
+    notebook, resources = copy.deepcopy(teacher), {}
+    for step in (
+        nbgrader.LockCells,
+        nbgrader.ClearSolutions,
+        nbgrader.ClearOutput,
+        nbgrader.ClearHiddenTests,
+        nbgrader.ClearMarkScheme,
+        nbgrader.ComputeChecksums,
+        nbgrader.CheckCellMetadata,
+    ):
+        notebook, resources = step().preprocess(notebook, resources)
+    return notebook
+
+
+def release(notebooks: Iterable[Path], out: Path) -> list[Path]:
+    """Write every notebook's student version to OUT/release/CHAPTER/CHAPTER.ipynb, and all of them to OUT/release.zip.
+
+    Equal notebooks give equal bytes. Returns the written paths, the zip last.
+
+    Raises ValueError for a notebook that has no exercises, before anything is written.
+    """
+    import nbformat
+
+    from difflab.classroom.chapter import read_chapter
+
+    chapters = [read_chapter(path) for path in notebooks]
+    if not chapters:
+        raise ValueError("no notebooks to release: name at least one")
+    texts = {f"{chapter.name}/{chapter.name}.ipynb": nbformat.writes(chapter.notebook) + "\n" for chapter in chapters}
+    written = []
+    for name, text in sorted(texts.items()):
+        path = Path(out) / "release" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    archive = Path(out) / "release.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in sorted(texts.items()):
+            entry = zipfile.ZipInfo(name)  # its date is 1980's first day, so that the same notebooks give the same zip
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            file.writestr(entry, text)
+    return [*written, archive]
