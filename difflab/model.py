@@ -509,14 +509,22 @@ def no_progress_bars():
 
 
 def load_part(folder, part, library, class_name, dtype):
-    """One part of a pipeline, by the library and class its model_index.json names."""
+    """One part of a pipeline, by the library and class its model_index.json names. Every weight has to be there."""
     if library not in ("diffusers", "transformers"):
         raise ValueError(f"{part} of {str(folder)!r} is a {library}.{class_name}: only diffusers and transformers fit")
     kind = getattr(import_module(library), class_name)
-    arguments = {} if part == "tokenizer" else {"use_safetensors": True}
+    network = issubclass(kind, torch.nn.Module)  # or else a tokenizer
+    arguments = {"use_safetensors": True, "output_loading_info": True} if network else {}
     if library == "diffusers":
         arguments["torch_dtype"] = dtype
     try:
-        return kind.from_pretrained(str(Path(folder) / part), **arguments)
+        read = kind.from_pretrained(str(Path(folder) / part), **arguments)
     except Exception as error:  # the libraries raise whatever their file readers raise
         raise ValueError(f"{part} of {str(folder)!r} cannot be read ({error}): fetch the folder anew") from error
+    if not network:
+        return read
+    read, info = read
+    if info["missing_keys"]:  # the libraries leave such weights random, and only warn
+        missing = f"{min(info['missing_keys'])}, {len(info['missing_keys'])} in all"
+        raise ValueError(f"{part} of {str(folder)!r} lacks weights ({missing}): fetch the folder anew")
+    return read

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from difflab import load, noise, pick_device, text_to_image
 from difflab.model import HUB
@@ -170,6 +171,16 @@ def test_a_truncated_weight_file_without_sums(copy):
     path = copy / "unet" / "diffusion_pytorch_model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="unet of .* cannot be read.*fetch the folder anew"):
+        load(copy, device="cpu")
+
+
+@pytest.mark.parametrize("part", ["text_encoder/model", "unet/diffusion_pytorch_model"])
+def test_a_weight_that_is_not_there_is_not_left_random(copy, part):
+    path = copy / f"{part}.safetensors"
+    weights = load_file(path)
+    missing = min(weights)
+    save_file({name: weight for name, weight in weights.items() if name != missing}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="lacks weights .*1 in all.*fetch the folder anew"):
         load(copy, device="cpu")
 
 
