@@ -134,6 +134,8 @@ def check_model(model):
     if size > LARGEST:
         numbers = f"{size / 1e6:.0f} million parameters and a page can load {LARGEST / 1e6:.0f} million"
         raise ValueError(f"this model has {numbers}: export a smaller one, such as tiny")
+    if not hasattr(model.tokenizer, "backend_tokenizer"):  # transformers 4: its table of merges is elsewhere
+        raise ValueError("an export reads the tokenizer as transformers 5 has it: pip install 'transformers>=5'")
 
 
 # -- the graphs -------------------------------------------------------------------------------------------------------

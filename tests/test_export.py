@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -255,6 +256,10 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path, v_folder, random_folder,
     monkeypatch.setattr(export, "LARGEST", 1000)
     with pytest.raises(ValueError, match="million parameters"):
         export.web(tmp_path / "new", random_folder)
+    monkeypatch.undo()
+    monkeypatch.setattr(export, "load", lambda *_, **__: replace(difflab.load(random_folder), tokenizer=object()))
+    with pytest.raises(ValueError, match="transformers>=5"):
+        export.web(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
