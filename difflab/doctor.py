@@ -55,7 +55,8 @@ def _machine():
     else:
         yield Finding("gpu", "none found: everything runs on the CPU", True)
     for name in ("tiny", "sd15", "sd21"):
-        asked, best = plan(name).choices[0], plan(name).best
+        planned = plan(name)
+        asked, best = planned.choices[0], planned.best
         instead = "" if asked == best else f" Next best: {best.name} in {best.dtype}."
         yield Finding(f"runs {name}", f"{asked}{instead}", True)
 
