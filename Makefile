@@ -30,8 +30,8 @@ book: _build/.package  ## run every chapter and build the book into _build/html
 
 test: $(STAMP)  ## all tests: the package first, then every notebook alone, as on Colab
 	$(BIN)/python tests/as_on_colab.py _build/colab
-	JUPYTER_PATH=$(CURDIR)/_build/colab \
-	  $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 tests _build/colab/notebooks
+	JUPYTER_PATH=$(CURDIR)/_build/colab OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 tests _build/colab/notebooks
 
 test-fast: $(STAMP)  ## the quick tests only
 	$(BIN)/python -m pytest -m "not slow" tests
