@@ -414,6 +414,7 @@ def test_the_class_list_of_a_platform(tmp_path):
     assert [row[1:4] + row[5:] for row in canvas[2:]] == [["12", "u1", "alee", "3"], ["14", "u2", "kimjo", "5"],
                                                           ["15", "u3", "mray", ""]]  # fmt: skip
     assert "nothing handed in" in texts["grades.csv"] and "nobody" in texts["grades.csv"]
+    assert "grades-moodle.csv" not in texts, "Moodle would find nobody in it"
     roster.write_text(
         "Identifier,Full name,Email address,Status,Grade\nParticipant 12,Ann Lee,ann@x.org,Submitted,\n"
         "Participant 99,Kim Jo,kimjo@x.org,Submitted,\n"
@@ -421,6 +422,7 @@ def test_the_class_list_of_a_platform(tmp_path):
     texts = tables.write(results, tables.read_roster(roster), ["02-x"])
     moodle = list(csv.DictReader(io.StringIO(texts["grades-moodle.csv"])))
     assert [(row["Email address"], row["02-x"]) for row in moodle] == [("ann@x.org", "3"), ("kimjo@x.org", "5")]
+    assert "grades-canvas.csv" not in texts, "Canvas would find nobody in it"
     roster.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="is no class list"):
         tables.read_roster(roster)

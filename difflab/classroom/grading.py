@@ -36,7 +36,7 @@ def grade(
     jobs: int | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[dict]:
-    """Grade everything in `folder`, and write OUT/grades.csv, two forms of it to import, and OUT/feedback.
+    """Grade everything in `folder`, and write OUT/grades.csv, forms of it to import, and OUT/feedback.
 
     folder: what was handed in, see `look`. notebooks: the chapters, with their solutions. out: the folder to write;
     what is in it from an earlier run is kept for every file that has not changed since, so that an interrupted run goes
@@ -86,6 +86,8 @@ def grade(
     shutil.rmtree(out / "feedback", ignore_errors=True)
     if fresh.exists():
         fresh.rename(out / "feedback")
+    for name in tables.FORMS:
+        (out / name).unlink(missing_ok=True)  # an earlier run's, with another class list
     for name, text in tables.write(results, rows, [chapter.name for chapter in used]).items():
         _write(out / name, text)
     return results

@@ -12,6 +12,7 @@ from pathlib import Path
 
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 MOODLE = ["Full name", "First name", "Last name", "Username", "ID number", "Email address"]
+FORMS = ("grades-moodle.csv", "grades-canvas.csv")
 
 
 def read_roster(path: Path) -> list[dict[str, str]]:
@@ -32,9 +33,9 @@ def read_roster(path: Path) -> list[dict[str, str]]:
 
 
 def write(results: list[dict], roster: list[dict[str, str]], chapters: list[str]) -> dict[str, str]:
-    """The files' texts by name: grades.csv, grades-moodle.csv, grades-canvas.csv.
+    """The files' texts by name: grades.csv, and of FORMS those of a platform that would know a student by them.
 
-    results: from `grade`. chapters: a column for each. What was not graded has no grade in the two forms to import.
+    results: from `grade`. chapters: a column for each. What was not graded has no grade in the forms to import.
     """
     people, unknown = _people(results, roster)
     points = {result["chapter"]: result["points"] for result in results if result["chapter"]}
@@ -68,11 +69,12 @@ def write(results: list[dict], roster: list[dict[str, str]], chapters: list[str]
     moodle = [[*(person.get(c, "") for c in named), *scores(own), *_comments(own, chapters)] for person, own in known]
     canvas = [["    Points Possible", "", "", "", "", *(f"{points.get(chapter, 0):g}" for chapter in chapters)]]
     canvas += [[*(person.get(c, "") for c in CANVAS), *scores(own)] for person, own in known]
-    return {
-        "grades.csv": _csv([header, *everything]),
-        "grades-moodle.csv": _csv([[*named, *columns(theirs), *comments], *moodle]),
-        "grades-canvas.csv": _csv([[*CANVAS, *columns(theirs)], *canvas]),
-    }
+    texts = {"grades.csv": _csv([header, *everything])}
+    if named:
+        texts["grades-moodle.csv"] = _csv([[*named, *columns(theirs), *comments], *moodle])
+    if any(person.get(column) for person, _ in known for column in CANVAS):
+        texts["grades-canvas.csv"] = _csv([[*CANVAS, *columns(theirs)], *canvas])
+    return texts
 
 
 def _comments(own: list[dict], chapters: list[str]) -> list[str]:
