@@ -562,21 +562,22 @@ def test_tokenizer(runs):
     for word in EXTRA_WORDS:
         assert len(tokenizer(word, add_special_tokens=False).input_ids) == 1, word
     assert len(tokenizer("a cat", add_special_tokens=False).input_ids) == 2
-    assert {"vocab.json", "merges.txt", "tokenizer.json"} <= {p.name for p in (runs / "tokenizer").iterdir()}
+    wanted = {"vocab.json", "merges.txt"} | ({"tokenizer.json"} if hasattr(tokenizer, "backend_tokenizer") else set())
+    assert wanted <= {p.name for p in (runs / "tokenizer").iterdir()}  # the oldest transformers write two files
     assert "cat" in world.NOUNS
 
 
 def test_clip_loss_is_clips_loss():
-    from transformers.models.clip.modeling_clip import image_text_contrastive_loss
+    from transformers.models.clip import modeling_clip
 
     from difflab.train.clip import contrastive_loss, retrieval
+
+    theirs = getattr(modeling_clip, "image_text_contrastive_loss", None) or modeling_clip.clip_loss  # its older name
 
     g = torch.Generator().manual_seed(0)
     image, text = torch.randn(6, 8, generator=g), torch.randn(6, 8, generator=g)
     logits = 5.0 * torch.nn.functional.normalize(text) @ torch.nn.functional.normalize(image).T
-    assert torch.allclose(
-        contrastive_loss(image, text, torch.tensor(5.0).log()), image_text_contrastive_loss(logits), atol=1e-6
-    )
+    assert torch.allclose(contrastive_loss(image, text, torch.tensor(5.0).log()), theirs(logits), atol=1e-6)
     assert retrieval(image, 3 * image) == {"image_to_text": 1.0, "text_to_image": 1.0}
     turned = retrieval(image, image.roll(1, dims=0))
     assert turned == {"image_to_text": 0.0, "text_to_image": 0.0}
