@@ -44,7 +44,7 @@ class Processor:
     layer: str
     kind: str
     change: Callable[[torch.Tensor, Site], torch.Tensor]
-    pictures: int
+    pictures: int | None
     before: Any = None
     calls: int = field(default=0, init=False)
 
@@ -67,19 +67,26 @@ class Processor:
         """The probabilities after the change; those of the negative prompt's half of the batch stay as they are."""
         if self.before is not None:
             probs = self.before.changed(probs)
+        if self.pictures is None:
+            return self.ask(probs)
         if len(probs) not in (self.pictures, 2 * self.pictures):
             raise ValueError(
                 f"the network was asked about a batch of {len(probs)}, which is neither {self.pictures} pictures nor, "
                 "with guidance, twice as many: say how many are made, as pictures=..."
             )
+        text_half = self.ask(probs[-self.pictures :])  # guidance puts the negative prompt first
+        return torch.cat([probs[: -self.pictures], text_half])
+
+    def ask(self, probs):
+        """What the change makes of these probabilities."""
         site = Site(self.layer, self.kind, probs.shape[2], self.calls)
         self.calls += 1
-        text_half = self.change(probs[-self.pictures :], site)  # guidance puts the negative prompt first
-        if not isinstance(text_half, torch.Tensor) or text_half.shape != probs[-self.pictures :].shape:
-            got = tuple(text_half.shape) if isinstance(text_half, torch.Tensor) else type(text_half).__name__
-            wanted = tuple(probs[-self.pictures :].shape)
+        made = self.change(probs, site)
+        if not isinstance(made, torch.Tensor) or made.shape != probs.shape:
+            got = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
+            wanted = tuple(probs.shape)
             raise ValueError(f"change returned {got} in {self.layer}: it must return probabilities of shape {wanted}")
-        return torch.cat([probs[: -self.pictures], text_half])
+        return made
 
 
 @contextmanager
@@ -91,7 +98,7 @@ def edit(unet, change, *, kind="cross", layers="", pictures=1):
     kind: "cross" (to the text), "self" (among the positions) or "both".
     layers: only layers whose name contains this, such as "up_blocks.1".
     pictures: how many are made at once. Guidance asks two questions in one batch, the negative prompt's first; change
-        gets the last ``pictures`` of the batch, which are the text's with guidance and without.
+        gets the last ``pictures`` of the batch, which are the text's with guidance and without. None: the whole batch.
     Edits nest: the outer one changes the probabilities first. A generator such as `text_to_latents` has to be walked
     within the block: it asks the network as it goes.
 
@@ -100,7 +107,7 @@ def edit(unet, change, *, kind="cross", layers="", pictures=1):
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-    if not isinstance(pictures, int) or pictures < 1:
+    if pictures is not None and (not isinstance(pictures, int) or pictures < 1):
         raise ValueError(f"pictures={pictures!r} must be a whole number from 1 up")
     every = {name: layer for name, layer in unet.named_modules() if hasattr(layer, "is_cross_attention")}
     bound = {name: layer for name, layer in every.items() if layers in name and kind in (kind_of(layer), "both")}

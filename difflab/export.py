@@ -22,7 +22,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from difflab import world
-from difflab.attention import Processor, kind_of
+from difflab.attention import edit
 from difflab.demo import PROMPTS, STROKES
 from difflab.latent import seconds
 from difflab.model import LatentDiffusion, as_prompts, load, noise, to_images
@@ -160,9 +160,15 @@ class UNet(torch.nn.Module):
         self.unet, self.size = model.unet, model.latent_shape[1:]
 
     def forward(self, x, t, text):
-        with watched(self.unet) as probs:
+        noted = []
+
+        def note(probs, site):
+            noted.append(probs)
+            return probs
+
+        with edit(self.unet, note, pictures=None):
             eps = self.unet(x, t, text, return_dict=False)[0]
-        return eps, in_one_grid(probs, *self.size)
+        return eps, in_one_grid(noted, *self.size)
 
 
 class Decoder(torch.nn.Module):
@@ -170,36 +176,10 @@ class Decoder(torch.nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.vae = model.vae
+        self.vae, self.decode_pixels = model.vae, model.decode_pixels
 
     def forward(self, latents):
-        config = self.vae.config
-        z = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0)
-        return self.vae.decode(z, return_dict=False)[0].clamp(-1, 1)
-
-
-class Watching(Processor):
-    """Attention that shows its probabilities to ``change`` and uses them as they are, whatever the batch."""
-
-    def changed(self, probs):
-        self.change(probs)
-        return probs
-
-
-@contextmanager
-def watched(unet):
-    """While this lasts, note the probabilities of every cross-attention: a list of (B, heads, positions, 77)."""
-    noted = []
-    layers = {name: layer for name, layer in unet.named_modules() if hasattr(layer, "is_cross_attention")}
-    cross = {name: layer for name, layer in layers.items() if kind_of(layer) == "cross"}
-    before = {name: layer.processor for name, layer in cross.items()}
-    try:
-        for name, layer in cross.items():
-            layer.set_processor(Watching(name, "cross", noted.append, pictures=1))
-        yield noted
-    finally:
-        for name, layer in cross.items():
-            layer.set_processor(before[name])
+        return self.decode_pixels(latents).clamp(-1, 1)
 
 
 def in_one_grid(probs, height, width):

@@ -170,9 +170,13 @@ class LatentDiffusion:
 
     def decode(self, latents):
         """Latents (B, 4, h, w) -> a list of PIL pictures."""
+        return to_images(self.decode_pixels(latents))
+
+    def decode_pixels(self, latents):
+        """Latents (B, 4, h, w) -> pixels (B, 3, H, W), in [-1, 1] or a little beyond, as `decode` rounds them."""
         config = self.vae.config
         z = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0)
-        return to_images(self.vae.decode(z.to(self.device, self.dtype)).sample)  # B, 3, H, W
+        return self.vae.decode(z.to(self.device, self.dtype), return_dict=False)[0]
 
     def predict_noise(self, x, t, text_embedding, **unet_arguments):
         """The noise the U-Net sees in x at timestep t, given the text: eps (B, 4, h, w) in x's precision.

@@ -114,8 +114,8 @@ def test_the_attention_is_that_of_chapter_4(tiny, full):
 
 def test_exporting_leaves_the_model_as_it_was(tiny):
     before = tiny.unet.attn_processors
-    with export.watched(tiny.unet):
-        assert tiny.unet.attn_processors != before
+    with torch.no_grad():
+        export.UNet(tiny)(torch.zeros(1, *tiny.latent_shape), torch.tensor([1.0]), tiny.encode_text("a cat"))
     assert tiny.unet.attn_processors == before
 
 

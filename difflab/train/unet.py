@@ -250,8 +250,6 @@ def train(
     # stay in the cache save as much again (measured with one thread on a server CPU). A GPU wants the opposite.
     on_cpu = accelerator.device.type == "cpu"
     unet.set_attn_processor(AttnProcessor() if on_cpu else AttnProcessor2_0())
-    if hasattr(text_encoder, "set_attn_implementation"):  # the oldest transformers cannot change it
-        text_encoder.set_attn_implementation("eager" if on_cpu else "sdpa")
     text_part, micro_batch = (16, 32) if on_cpu else (batch_size, None)
 
     schedule = NoiseSchedule.scaled_linear(beta_start=0.00085, beta_end=0.012)
