@@ -583,6 +583,90 @@ def test_clip_loss_is_clips_loss():
     assert turned == {"image_to_text": 0.0, "text_to_image": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("caption", "sides"),
+    [
+        ("a cat to the left of a dog in the snow", ("cat", "dog")),
+        ("at night, an orange cat to the right of a palm tree", ("palm tree", "cat")),
+        ("a pencil sketch of a superhero flying to the left of a tree on the beach", ("superhero", "tree")),
+        ("a cat beside a dog", None),
+        ("a cat on a sofa", None),
+        ("left of a cat", None),
+    ],
+)
+def test_what_a_caption_says_of_sides(caption, sides):
+    assert data.sides(caption) == sides
+
+
+def test_sides_of_captions_are_those_of_the_scenes():
+    from difflab import world
+
+    rng, said = np.random.default_rng(0), 0
+    for scene in (world.random_scene(rng) for _ in range(400)):
+        told = data.sides(scene.caption(rng))
+        if told:
+            first, second = (thing.noun for thing in scene.things)
+            assert told == ((first, second) if scene.relation == "left of" else (second, first))
+            said += 1
+    assert 80 < said < 140  # of three scenes one has two neighbors, and four captions of five say which stands where
+
+
+def test_captions_that_say_sides_are_drawn_more_often():
+    captions = [["a cat", "a dog"], ["a cat to the left of a dog", "a cat and a dog"], ["a car", "a bus"]]
+    sided = data.sided(captions)
+    assert sided.tolist() == [[1, 0]]
+    index, wording = data.draw_captions(runner.generator(0), 400, (3, 2), sided, 0.5)
+    assert (index[:200] == 1).all() and (wording[:200] == 0).all()
+    assert {(int(i), int(j)) for i, j in zip(index[200:], wording[200:], strict=True)} == {
+        (i, j) for i in range(3) for j in range(2)
+    }
+    index, _ = data.draw_captions(runner.generator(0), 400, (3, 2), data.sided([["a cat"]]), 0.5)
+    assert set(index.tolist()) == {0, 1, 2}
+
+
+def test_the_loss_that_asks_for_sides(runs):
+    from difflab.train import clip
+    from difflab.train import tokenizer as tokens
+
+    tokenizer = tokens.load(runs / "tokenizer")
+    captions = ["a cat to the left of a dog", "a cat to the right of a dog", "a cat and a dog"]
+    ids = torch.from_numpy(tokens.token_ids(tokenizer, captions))[:, :12]
+    cat, dog = (tokenizer(word, add_special_tokens=False).input_ids[-1] for word in ("cat", "dog"))
+    sides = clip.sides_table(tokenizer, [captions])[0]
+    assert sides.tolist() == [[cat, dog], [dog, cat], [-1, -1]]
+
+    def asked(states):  # a head that repeats what the states say: 2 x vocabulary numbers at every position
+        return float(clip.sides_loss(torch.nn.Identity(), states, ids, sides))
+
+    size = len(tokenizer)
+    right = torch.zeros(3, 12, 2, size)
+    for row in (0, 1):
+        for side in (0, 1):
+            right[row, :, side, sides[row, side]] = 30.0
+    assert asked(right.flatten(2)) < 1e-6
+    exchanged = right.flip(2)
+    assert asked(exchanged.flatten(2)) == pytest.approx(30.0, abs=1e-3)
+    second = int((ids[0] == dog).int().argmax())
+    exchanged[:, second:] = right[:, second:]  # before the second thing nobody can know
+    assert asked(exchanged.flatten(2)) < 1e-6
+    assert float(clip.sides_loss(torch.nn.Identity(), right.flatten(2)[2:], ids[2:], sides[2:])) == 0.0
+
+
+def test_text_tower_alone(runs, tmp_path):
+    from difflab.train import clip
+
+    train, tokenizer = recipe("clip"), runs / "tokenizer"
+    with pytest.raises(ValueError, match="text_only=True keeps the image tower of a trained CLIP"):
+        train(out=tmp_path / "run", tokenizer=tokenizer, text_only=True, smoke=True)
+    before = runs / "clip/clip"
+    train(out=tmp_path / "run", tokenizer=tokenizer, text_only=True, init=before, smoke=True, device="cpu")
+    old, new = (clip.join_towers(folder).state_dict() for folder in (before, tmp_path / "run/clip"))
+    for name, value in old.items():
+        assert torch.equal(value, new[name]) == name.startswith(("vision_model", "visual_projection")) or (
+            name.endswith("position_embedding.weight") or "k_proj.bias" in name
+        ), name
+
+
 def test_trimming_captions_changes_nothing(runs):
     from difflab.train import clip
     from difflab.train import tokenizer as tokens

@@ -120,6 +120,9 @@ def clip(
     tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer.")] = None,
     data: Data = None,
     init: Init = None,
+    text_only: Annotated[
+        bool, typer.Option("--text-only", help="Keep the image tower of --init; far quicker.")
+    ] = False,
     pictures: Pictures = None,
     cache: CacheFolder = None,
 ) -> None:

@@ -1,7 +1,8 @@
 """CLIP: a text tower and an image tower whose embeddings of a caption and its picture point the same way.
 
 The contrastive training of Radford et al. 2021 (arXiv 2103.00020), made small, with transformers' CLIPModel. The U-Net
-later listens to the text tower; search and image variations use both.
+later listens to the text tower; search and image variations use both. A batch hardly ever asks which of two things
+stands left, so a linear layer, thrown away afterwards, asks the text tower for it.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -22,6 +23,7 @@ from transformers import (
 from difflab.clip import join_towers, recall
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
+from difflab.world import NOUNS
 
 WIDTH = 192
 TEXT = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768}
@@ -32,6 +34,7 @@ LEARNING_RATE = 1e-3
 PICTURES = 24_000
 CAPTIONS = 4
 RETRIEVAL = 100
+SIDED = 0.5  # of the captions say what is left and what is right
 SMOKE = {"steps": 4, "batch_size": 8, "pictures": 16, "retrieval": 8, "width": 32, "layers": 1}
 
 
@@ -80,9 +83,33 @@ def trim(ids: Tensor, end: int) -> Tensor:
 
 def embed(model: CLIPModel, pixels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Projected embeddings, not normalized, of pictures (B,3,128,128) and captions (B,L): two of (B,d) in float32."""
-    image = model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
     text = model.text_projection(model.text_model(input_ids=ids).pooler_output)
-    return image.float(), text.float()
+    return embed_images(model, pixels), text.float()
+
+
+def embed_images(model: CLIPModel, pixels: Tensor) -> Tensor:
+    """The same of pictures alone."""
+    return model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output).float()
+
+
+def sides_table(tokenizer, captions: list[list[str]]) -> Tensor:
+    """The last token of the left thing and of the right one for every caption: (N, captions, 2), -1 where unsaid."""
+    token = {noun: tokenizer(noun, add_special_tokens=False).input_ids[-1] for noun in NOUNS} | {None: -1}
+    return torch.tensor(
+        [[[token[noun] for noun in data.sides(text) or (None, None)] for text in texts] for texts in captions]
+    )
+
+
+def sides_loss(head: nn.Module, states: Tensor, ids: Tensor, sides: Tensor) -> Tensor:
+    """How well the linear layer `head` reads off the tower's states (B,L,d) what stands left and what right.
+
+    ids: (B,L), sides: (B,2), tokens of the two, -1 for captions that do not say. Every position is asked from which on
+    both have been read: the tower looks only backward.
+    """
+    read = (ids[:, :, None] == sides[:, None]).cumsum(dim=1).bool().all(dim=2)  # B,L
+    truth = sides[:, None].expand(*ids.shape, 2)[read]  # M,2
+    named = head(states[read]).float().unflatten(1, (2, -1))  # M,2,vocabulary
+    return F.cross_entropy(named.flatten(0, 1), truth.flatten(), reduction="sum") / max(1, truth.numel())
 
 
 def retrieval(image: Tensor, text: Tensor) -> dict[str, float]:
@@ -140,6 +167,7 @@ def train(
     batch_size: int | None = None,
     learning_rate: float = LEARNING_RATE,
     init: str | Path | None = None,
+    text_only: bool = False,
     resume: bool = False,
     seed: int = 0,
     device: str = "auto",
@@ -154,8 +182,11 @@ def train(
     """Train CLIP into `out`; `out/clip` holds tokenizer, text_encoder, image_encoder and clip_head.safetensors.
 
     `pictures` scenes are drawn once into the folder `cache` (49 KB each; by default `pictures` beside `out`), with four
-    captions each. `init` starts from such an `out/clip`. With several processes each contrasts its own share.
+    captions each. `init` starts from such an `out/clip`; `text_only` (needs `init`) keeps its image tower (Zhai et al.
+    2022, arXiv 2111.07991), which is far quicker. With several processes each contrasts its own share.
     """
+    if text_only and init is None:
+        raise ValueError("text_only=True keeps the image tower of a trained CLIP: name its folder with init")
     count = pictures or (SMOKE["pictures"] if smoke else PICTURES)
     if count < 2:
         raise ValueError(f"pictures={count} must be at least 2: there is nothing to contrast one picture with")
@@ -168,6 +199,8 @@ def train(
     with accelerator.main_process_first():
         cached = data.cache_pictures(training, count, cache, captions=CAPTIONS)
     ids = data.token_table(tokenizer, cached.captions)  # N,4,77
+    neighbors = sides_table(tokenizer, cached.captions)  # N,4,2
+    sided = data.sided(cached.captions)
     end = tokenizer.eos_token_id
 
     with torch.random.fork_rng(devices=[]):
@@ -179,22 +212,38 @@ def train(
             width=SMOKE["width"] if smoke else WIDTH,
             layers=SMOKE["layers"] if smoke else None,
         )
+        head = nn.Linear(WIDTH if not smoke else SMOKE["width"], 2 * len(tokenizer))
     if init is not None:
         model = join_towers(init)
+    known = None
+    if text_only:  # the pictures' embeddings stay as they are
+        for part in (model.vision_model, model.visual_projection):
+            part.requires_grad_(False).to(accelerator.device)
+        starts = range(0, len(cached.pictures), 40)
+        with torch.no_grad(), accelerator.autocast():
+            pixels = (data.to_tensor(cached.pictures[i : i + 40].copy()).to(accelerator.device) for i in starts)
+            known = torch.cat([embed_images(model, x).cpu() for x in pixels])
     x_unseen, captions = distinct(unseen, SMOKE["retrieval"] if smoke else RETRIEVAL)
     ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, captions))
+    asked = [caption for caption in captions if data.sides(caption)]
+    ids_asked = torch.from_numpy(tokens.token_ids(tokenizer, asked)) if asked else None
+    sides_asked = sides_table(tokenizer, [asked])[0]
 
     def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
-        index = torch.randint(0, len(ids), (n,), generator=generator)
-        wording = torch.randint(0, ids.shape[1], (n,), generator=generator)
+        index, wording = data.draw_captions(generator, n, ids.shape[:2], sided, SIDED)
+        picture = torch.from_numpy(cached.pictures[index.numpy()]) if known is None else known[index]
         chosen = trim(ids[index, wording].long(), end)
-        return {"picture": torch.from_numpy(cached.pictures[index.numpy()]), "ids": chosen}
+        return {"picture": picture, "ids": chosen, "sides": neighbors[index, wording]}
 
     def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
-        image, text = embed(model, data.to_tensor(batch["picture"]), batch["ids"])
+        image = batch["picture"] if text_only else embed_images(model, data.to_tensor(batch["picture"]))
+        states = model.text_model(input_ids=batch["ids"])
+        text = model.text_projection(states.pooler_output).float()
         with torch.autocast(image.device.type, enabled=False):
-            loss = contrastive_loss(image, text, model.logit_scale)
-        return loss, {"logit_scale": model.logit_scale.detach().exp()}
+            contrast = contrastive_loss(image, text, model.logit_scale)
+            order = sides_loss(head, states.last_hidden_state.float(), batch["ids"], batch["sides"])
+        numbers = {"logit_scale": model.logit_scale.exp(), "contrast": contrast, "sides": order}
+        return contrast + order, {name: number.detach() for name, number in numbers.items()}
 
     def validate() -> dict[str, float]:
         images, texts = [], []
@@ -203,11 +252,16 @@ def train(
                 image, text = embed(model, x.to(accelerator.device), i.to(accelerator.device))
             images.append(image)
             texts.append(text)
-        return retrieval(torch.cat(images), torch.cat(texts)) | {"among": float(len(captions))}
+        found = retrieval(torch.cat(images), torch.cat(texts)) | {"among": float(len(captions))}
+        if asked:  # how often the end token names what is left and what is right
+            states = model.text_model(input_ids=ids_asked.to(accelerator.device)).pooler_output
+            named = head(states.float()).view(len(asked), 2, -1).argmax(dim=2).cpu()
+            found["sides"] = (named == sides_asked).all(dim=1).float().mean().item()
+        return found
 
     return runner.fit(
         accelerator,
-        {"clip": model},
+        {"clip": model, "sides": head},
         draw,
         loss_fn,
         out=out,
@@ -235,6 +289,8 @@ def train(
             "captions_per_picture": CAPTIONS,
             "learning_rate": learning_rate,
             "init": str(init) if init else None,
+            "text_only": text_only,
+            "sided": SIDED,
             "smoke": smoke,
         },
     )

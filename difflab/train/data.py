@@ -7,6 +7,7 @@ them, one to train on and one that training never sees.
 import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from difflab.world import NOUNS
+
 SIZE = 128
 WORLD_PICTURES = 10_000_000  # scenes are drawn when asked for, so this costs nothing
 UNSEEN_PICTURES = 2_000
 UNSEEN_SEED = 777_000_001  # added to the training seed, so that unseen scenes come from elsewhere
+THING = "|".join(sorted(NOUNS, key=len, reverse=True))  # "palm tree" before "tree"
+NEIGHBORS = re.compile(rf"\b({THING})\b.* to the (left|right) of .*?\b({THING})\b")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -284,6 +289,31 @@ def token_table(tokenizer, captions: list[list[str]]) -> Tensor:
     ids = tokenizer(flat, padding="max_length", max_length=length, truncation=True)["input_ids"]
     table = torch.tensor(np.asarray(ids, dtype=np.int16 if len(tokenizer) < 1 << 15 else np.int32))
     return table.view(len(captions), -1, length)
+
+
+def sides(caption: str) -> tuple[str, str] | None:
+    """The things that a caption puts on the left and on the right; None where it does not say."""
+    found = NEIGHBORS.search(caption)
+    if found is None:
+        return None
+    first, side, second = found.groups()
+    return (first, second) if side == "left" else (second, first)
+
+
+def sided(captions: list[list[str]]) -> Tensor:
+    """Which captions of which pictures say what is left and what is right: int64 (M,2), picture and wording."""
+    return torch.tensor([(i, j) for i, texts in enumerate(captions) for j, text in enumerate(texts) if sides(text)])
+
+
+def draw_captions(generator: torch.Generator, n: int, shape, sided, share: float) -> tuple[Tensor, Tensor]:
+    """Draw `n` captions of `shape` (pictures, wordings), a `share` of them from the rows of `sided`, where there are
+    any: the pictures' numbers and the wordings', (n,) each."""
+    index, wording = (torch.randint(0, size, (n,), generator=generator) for size in shape)
+    if len(sided):
+        first = round(share * n)
+        row = torch.randint(0, len(sided), (first,), generator=generator)
+        index[:first], wording[:first] = sided[row].unbind(dim=1)
+    return index, wording
 
 
 # ----------------------------------------------------------------------------------------------------------- weights

@@ -154,6 +154,7 @@ class Task(NamedTuple):
     channels: how many channels it sees beside the latent's four.
     drop: how often in training it has to do without its text, without what it sees, and without both.
     show: (source, indices) -> pictures for the sample sheet, to stand above what the network makes of them.
+    sided: the part of each batch whose captions say what is left and what is right.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Task(NamedTuple):
     drop: tuple[float, float, float]
     pictures: int
     show: Callable | None = None
+    sided: float = 0.0
 
 
 def encode_pictures(source, indices, encode, scaling_factor) -> dict[str, Tensor]:
@@ -171,7 +173,7 @@ def encode_pictures(source, indices, encode, scaling_factor) -> dict[str, Tensor
     return {"mean": mean, "std": std}
 
 
-TEXT = Task("unet", data.open_data, encode_pictures, channels=0, drop=(0.1, 0.0, 0.0), pictures=20_000)
+TEXT = Task("unet", data.open_data, encode_pictures, channels=0, drop=(0.1, 0.0, 0.0), pictures=20_000, sided=0.5)
 
 
 def train(
@@ -236,6 +238,7 @@ def train(
     )
     mean, std, seen = latents.mean, latents.std, latents.seen  # N,4,16,16 and N,C,16,16, float16
     ids = data.token_table(tokenizer, latents.captions)  # N,4,77
+    sided = data.sided(latents.captions) if task.sided else ()
     empty = torch.from_numpy(tokens.token_ids(tokenizer, [""]))  # 1,77
 
     with torch.random.fork_rng(devices=[]):
@@ -267,9 +270,8 @@ def train(
         return ((predicted - eps) ** 2).mean(dim=(1, 2, 3))
 
     def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
-        index = torch.randint(0, len(mean), (n,), generator=generator)
+        index, wording = data.draw_captions(generator, n, ids.shape[:2], sided, task.sided)
         z = mean[index].float() + std[index].float() * torch.randn((n, *mean.shape[1:]), generator=generator)
-        wording = torch.randint(0, ids.shape[1], (n,), generator=generator)
         no_text, no_seen, neither = task.drop
         u = torch.rand(n, 1, generator=generator)
         without_text = u < no_text + neither
@@ -364,6 +366,7 @@ def train(
             "captions_per_picture": ids.shape[1],
             "learning_rate": learning_rate,
             "drop": list(task.drop),
+            "sided": task.sided,
             "least_snr": LEAST_SNR,
             "base": base if task.channels else None,
             "init": str(init) if init and not task.channels else None,
