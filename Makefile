@@ -53,9 +53,10 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 	$(BIN)/difflab train tokenizer
 	$(BIN)/difflab train autoencoder --resume
 	$(BIN)/difflab train clip --resume
-	$(BIN)/difflab train unet --resume
+	$(BIN)/difflab train clip --text-only --init runs/clip/clip --steps 1200 --out runs/text --resume
+	$(BIN)/difflab train unet --clip runs/text/clip --resume
 	$(BIN)/difflab train judge --resume
-	$(BIN)/difflab train assemble --autoencoder runs/autoencoder --clip runs/clip --unet runs/unet --judge runs/judge
+	$(BIN)/difflab train assemble --autoencoder runs/autoencoder --clip runs/clip --clip runs/text --unet runs/unet --judge runs/judge
 	$(BIN)/difflab train pix2pix --resume
 	$(BIN)/difflab train inpaint --resume
 	$(BIN)/difflab train assemble --pix2pix runs/pix2pix --inpaint runs/inpaint

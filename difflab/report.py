@@ -255,8 +255,7 @@ def markdown(report):
         "neighbors. *on*: rider and seat. *wearing*: the hat is seen. *color*: of the first thing.",
         "",
         f"Of the pictures in which both neighbors are right, {share(ordered)} have each on its side; a coin would have "
-        "half. The text tower hardly reads which word comes first: "
-        "[chapter 3](../notebooks/03-clip.ipynb) measures it.",
+        "half. What the text tower makes of word order is measured in [chapter 3](../notebooks/03-clip.ipynb).",
         "",
         "| part | aim | measured |",
         "|---|---|---|",
