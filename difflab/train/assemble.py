@@ -22,9 +22,9 @@ CURVE_POINTS = 100
 SHEETS = 5  # sample sheets kept of a run
 SOURCES = {
     "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
-    "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020); in a stage with "
-    "sided, a linear layer, thrown away, asks the text tower what stands left and right; one with text_only keeps the "
-    "image tower (Zhai et al. 2022, arXiv 2111.07991)",
+    "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020); a stage with "
+    "text_only keeps the image tower (Zhai et al. 2022, arXiv 2111.07991), and a linear layer, thrown away, asks the "
+    "text tower what stands left and right",
     "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239); a stage with snr_gamma has min-SNR weights "
     "(Hang et al. 2023, arXiv 2303.09556), one with least_snr debiased weights (Yu et al. 2023, arXiv 2310.08442)",
     "pix2pix": "a U-Net that sees a picture and reads an instruction (Brooks et al. 2023, arXiv 2211.09800): a new "
