@@ -38,6 +38,7 @@ FILES = ["model_index.json", "scheduler/*", "tokenizer/*"] + [
     for part in PARTS[1:]
     for file in ("config.json", "model.safetensors", "diffusion_pytorch_model.safetensors")
 ]
+CONV_IN = "conv_in.safetensors"
 LORA = "pytorch_lora_weights.safetensors"  # diffusers' name
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -429,7 +430,7 @@ def add_inputs(unet, folder):
     from safetensors.torch import load_file
 
     verify(folder)
-    conv_in = load_file(folder / "conv_in.safetensors")
+    conv_in = load_file(folder / CONV_IN)
     widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
     dtype = unet.dtype
     lora = {name: weight.to(dtype) for name, weight in load_file(folder / LORA).items()}

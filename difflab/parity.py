@@ -462,9 +462,7 @@ def random_pipeline(folder, *, prediction_type="epsilon", unet=SMALL_UNET, vae=S
     words = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
     (folder / "words/vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
     (folder / "words/merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(
-        str(folder / "words/vocab.json"), str(folder / "words/merges.txt"), model_max_length=77
-    )
+    tokenizer = CLIPTokenizer(str(folder / "words/vocab.json"), str(folder / "words/merges.txt"), model_max_length=77)
     first, last = len(words) - 2, len(words) - 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

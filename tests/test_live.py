@@ -141,9 +141,7 @@ def toy_schedule():
             toy_drawing(schedule, *asked[i % len(asked)], name, steps=9, seed=i, strength=strength)
             for i, (name, strength) in enumerate((n, s) for n in SAMPLERS for s in (None, 0, 0.3, 0.7, 1))
         ],
-        "first": [
-            {"steps": n, "strength": k / 20, "left": first_step(n, k / 20)} for n in counts for k in range(21)
-        ],
+        "first": [{"steps": n, "strength": k / 20, "left": first_step(n, k / 20)} for n in counts for k in range(21)],
     }
 
 

@@ -743,6 +743,31 @@ def test_a_wider_unet_starts_out_as_the_base(runs, name):
     assert learns == {"conv_in"}
 
 
+def test_an_adapter_goes_on(runs, tmp_path):
+    """From another's input layer and LoRA, on the same U-Net or one trained further; anything else is refused."""
+    from diffusers import UNet2DConditionModel
+
+    from difflab.train import unet
+
+    train, trained = recipe("pix2pix"), runs / "pix2pix/unet"
+    base = UNet2DConditionModel.from_pretrained(runs / "unet/unet")
+    unet.load_adapter(unet.with_adapter(base, 4), trained)
+    (tmp_path / "saved").mkdir()
+    unet.save_adapter(base, tmp_path / "saved")
+    for file in trained.iterdir():
+        for name, weight in load_file(file).items():
+            assert torch.equal(load_file(tmp_path / "saved" / file.name)[name], weight), name
+    common = {"smoke": True, "device": "cpu", "vae": runs / "autoencoder/vae", "clip": runs / "clip/clip"}
+    common |= {"init": runs / "unet/unet"}
+    train(out=tmp_path / "more", adapter=trained, **common)
+    state = json.loads((runner.newest_checkpoint(tmp_path / "more") / "state.json").read_text())
+    assert state["settings"]["init"] == str(trained)
+    with pytest.raises(ValueError, match="has no conv_in.safetensors and pytorch_lora_weights"):
+        train(out=tmp_path / "none", adapter=tmp_path, **common)
+    with pytest.raises(ValueError, match="are for another U-Net or task"):
+        train(out=tmp_path / "other", adapter=runs / "inpaint/unet", **common)
+
+
 def test_what_instructpix2pix_sees():
     """The latent of the picture before, without the scaling factor; the instruction as text."""
     from difflab import world

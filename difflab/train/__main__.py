@@ -19,6 +19,7 @@ Pairs = Annotated[
 ]
 Init = Annotated[Path | None, typer.Option(help="Start from the weights in this folder.")]
 Base = Annotated[Path | None, typer.Option(help="The U-Net to build on; left out, the shipped one.")]
+Adapter = Annotated[Path | None, typer.Option(help="Go on from the input layer and LoRA in this folder.")]
 Pictures = Annotated[int | None, typer.Option(help="How many pictures to draw and keep once.")]
 CacheFolder = Annotated[Path | None, typer.Option(help="Where to keep them; left out, beside OUT.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, data and noise.")]
@@ -135,12 +136,12 @@ def unet(out: Out = None, data: Data = None, init: Init = None) -> None:
 
 
 @unet_command
-def pix2pix(out: Out = None, data: Pairs = None, init: Base = None) -> None:
+def pix2pix(out: Out = None, data: Pairs = None, init: Base = None, adapter: Adapter = None) -> None:
     """A U-Net that sees a picture and reads what to do with it; in OUT/unet, OUT by default runs/pix2pix."""
 
 
 @unet_command
-def inpaint(out: Out = None, data: Data = None, init: Base = None) -> None:
+def inpaint(out: Out = None, data: Data = None, init: Base = None, adapter: Adapter = None) -> None:
     """A U-Net that sees a mask and the picture around it; in OUT/unet, OUT by default runs/inpaint."""
 
 

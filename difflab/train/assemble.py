@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from difflab.judge import Judge
-from difflab.model import LORA
+from difflab.model import CONV_IN, LORA
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 
@@ -281,7 +281,7 @@ def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | P
     from difflab.train.unet import mark_of
 
     run = Path(runs[-1])
-    files = ("conv_in.safetensors", LORA)
+    files = (CONV_IN, LORA)
     if not all((run / "unet" / file).is_file() for file in files):
         raise ValueError(f"{run} has no {' and '.join(files)}: it is not the run folder of such a training")
     settings = stage(run)["settings"]

@@ -16,13 +16,13 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from difflab.guidance import classifier_free_guidance
 from difflab.loop import sample
-from difflab.model import LORA, noise, weights_folder, widen
+from difflab.model import CONV_IN, LORA, noise, weights_folder, widen
 from difflab.samplers import dpmpp
 from difflab.schedule import NoiseSchedule
 from difflab.train import data, runner
@@ -121,11 +121,24 @@ def with_adapter(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionMo
     return unet
 
 
+def load_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Read what `save_adapter` wrote. Raises ValueError when a file is missing or is for a U-Net of another shape."""
+    from peft import set_peft_model_state_dict
+
+    if not all((folder / file).is_file() for file in (CONV_IN, LORA)):
+        raise ValueError(f"{folder} has no {CONV_IN} and {LORA}: name the folder of an input layer and a LoRA")
+    try:
+        unet.conv_in.load_state_dict(load_file(folder / CONV_IN))
+        set_peft_model_state_dict(unet, load_file(folder / LORA))
+    except RuntimeError as error:
+        raise ValueError(f"the input layer and LoRA in {folder} are for another U-Net or task: {error}") from error
+
+
 def save_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
     """Write the input layer and the LoRA, the latter in diffusers' form."""
     from peft import get_peft_model_state_dict
 
-    for file, weights in (("conv_in.safetensors", unet.conv_in.state_dict()), (LORA, get_peft_model_state_dict(unet))):
+    for file, weights in ((CONV_IN, unet.conv_in.state_dict()), (LORA, get_peft_model_state_dict(unet))):
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / file)
 
 
@@ -191,6 +204,7 @@ def train(
     learning_rate: float = LEARNING_RATE,
     decay_from: float = 0.5,
     init: str | Path | None = None,
+    adapter: str | Path | None = None,
     resume: bool = False,
     seed: int = 0,
     device: str = "auto",
@@ -205,13 +219,15 @@ def train(
     """Train the U-Net of a task into `out`, by default runs/NAME; `out/unet` is the result.
 
     For text alone that is a diffusers folder; `init` starts from the weights of another. A task that sees more starts
-    from `init`, by default the shipped U-Net, and learns an input layer and LoRA: the result holds these two.
+    from `init`, by default the shipped U-Net, and learns an input layer and LoRA: the result holds these two. `adapter`
+    is a folder of such a result to go on from, which may have been for an earlier state of `init`.
     `vae` is the folder of the autoencoder, `clip` the folder with `tokenizer` and `text_encoder`: by default those of
     runs/, for a task that sees more the shipped ones. What the network learns from (4 KB a picture) is computed once
     for `pictures` pictures into `cache`, by default `latents` beside `out`; a larger number later adds to them.
     """
     accelerator = runner.start(device=device, precision=precision, threads=threads)
     out = Path(out or f"runs/{task.name}")
+    started_from = adapter if task.channels else init
     home = {"vae": "runs/autoencoder/vae", "clip": "runs/clip/clip"}
     if task.channels:
         home, init = {"vae": weights_folder() / "vae", "clip": weights_folder()}, init or weights_folder() / "unet"
@@ -249,6 +265,8 @@ def train(
         base = mark_of("", unet)
         if task.channels:
             unet = with_adapter(unet, task.channels)
+            if adapter is not None:
+                load_adapter(unet, Path(adapter))
     # On a CPU, backward through PyTorch's fused attention takes 15 % longer than the plain products, and parts that
     # stay in the cache save as much again (measured with one thread on a server CPU). A GPU wants the opposite.
     on_cpu = accelerator.device.type == "cpu"
@@ -369,7 +387,7 @@ def train(
             "sided": task.sided,
             "least_snr": LEAST_SNR,
             "base": base if task.channels else None,
-            "init": str(init) if init and not task.channels else None,
+            "init": str(started_from) if started_from else None,
             "smoke": smoke,
         },
     )
