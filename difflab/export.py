@@ -10,10 +10,7 @@ import importlib.util
 import inspect
 import io
 import json
-import shutil
-import tempfile
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from PIL import Image, ImageDraw
 from difflab import world
 from difflab.attention import edit
 from difflab.demo import PROMPTS, STROKES
+from difflab.files import new_folder
 from difflab.latent import seconds
 from difflab.model import LatentDiffusion, as_prompts, load, noise, to_images
 from difflab.samplers import SAMPLERS
@@ -67,7 +65,7 @@ def web(folder, model="tiny", *, weights="int8"):
     check_model(pipeline)
     made = {name: shrunk(graph, weights).SerializeToString() for name, graph in graphs(pipeline).items()}
     here = computed(pipeline, made)
-    with replacing(folder) as new:
+    with new_folder(folder) as new:
         manifest = {
             "format": FORMAT,
             "model": f"difflab {Path(model).name}",
@@ -331,19 +329,6 @@ def token_ids(tokenizer, prompts):
 
 
 # -- what is in the folder --------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def replacing(folder):
-    """A new folder to fill, which takes the place of this one in the end; if filling it fails, nothing has changed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        new = Path(scratch, folder.name)
-        new.mkdir()
-        yield new
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
 
 
 def write_json(path, contents):

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from difflab import clip, masks, world
+from difflab.files import new_file
 from difflab.inpaint import inpaint
 from difflab.instruct_pix2pix import instruct_pix2pix
 from difflab.judge import agreement, look, obeyed
@@ -353,9 +354,7 @@ def write(folder, n=500, choosing=60, progress=None):
     """Write report.json and report.md into ``folder``, both or neither. Returns the report."""
     report = make(load(), n, choosing, progress=progress)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("report.json", json.dumps(report, indent=1) + "\n"), ("report.md", markdown(report))):
-        (folder / f".{name}.new").write_text(text, encoding="utf-8")
-    for name in ("report.json", "report.md"):
-        (folder / f".{name}.new").replace(folder / name)
+    with new_file(folder / "report.json") as numbers, new_file(folder / "report.md") as page:
+        numbers.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        page.write_text(markdown(report), encoding="utf-8")
     return report

@@ -254,22 +254,6 @@ def test_the_log_survives_a_kill(tmp_path):
     assert runner.read_log(tmp_path) == [{"step": 1, "loss": 3}, {"step": 2, "loss": 2.5, "validation_x": 1}]
 
 
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
-    def good(folder):
-        (folder / "a").write_text("new")
-
-    def bad(folder):
-        (folder / "a").write_text("half")
-        raise RuntimeError("out of paper")
-
-    runner.replace_folder(tmp_path / "x", good)
-    with pytest.raises(RuntimeError, match="out of paper"):
-        runner.replace_folder(tmp_path / "x", bad)
-    assert (tmp_path / "x" / "a").read_text() == "new"
-    runner.replace_folder(tmp_path / "x", good)  # and what the failure left does not stand in the way
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
-
-
 # ------------------------------------------------------------------------------------ killed, interrupted, two at once
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from difflab.classroom.chapter import Chapter, read_chapter
 from difflab.classroom.feedback import write_feedback
 from difflab.classroom.sandbox import Limits, Outcome
 from difflab.classroom.submissions import Submission, look
+from difflab.files import new_file, new_folder
 
 GRADED, REPAIRED, TAMPERED, UNREADABLE = "graded", "repaired", "tampered", "not graded"
 ODD = re.compile(  # what an answer has no reason to hold: shown to the teacher, and judged by no one else
@@ -69,7 +69,8 @@ def grade(
                 result = _judge(server, submission, limits) | {"seal": seal}
             except Exception as error:  # whatever one submission does to the grader, the batch goes on
                 return _unread(submission, f"the grader failed ({type(error).__name__}: {error}): grade again")
-            _write(file, json.dumps(result, indent=1, ensure_ascii=False))
+            with new_file(file) as new:
+                new.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
         tell(f"{result['student']}: {result['status']}, {result['score']:g} of {result['points']:g}")
         return result
 
@@ -78,26 +79,16 @@ def grade(
             tell(_rehearse(server, chapter, limits))
         with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
             results = list(pool.map(one, submissions))
-    fresh = out / "feedback.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    for submission, result in zip(submissions, results, strict=True):
-        if result["checks"]:
-            write_feedback(fresh / submission.folder / f"{submission.chapter.name}.html", submission, result)
-    shutil.rmtree(out / "feedback", ignore_errors=True)
-    if fresh.exists():
-        fresh.rename(out / "feedback")
+    with new_folder(out / "feedback") as feedback:
+        for submission, result in zip(submissions, results, strict=True):
+            if result["checks"]:
+                write_feedback(feedback / submission.folder / f"{submission.chapter.name}.html", submission, result)
     for name in tables.FORMS:
         (out / name).unlink(missing_ok=True)  # an earlier run's, with another class list
     for name, text in tables.write(results, rows, [chapter.name for chapter in used]).items():
-        _write(out / name, text)
+        with new_file(out / name) as new:
+            new.write_text(text, encoding="utf-8")
     return results
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _slug(relative: Path) -> str:

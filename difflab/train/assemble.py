@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
+from difflab.files import new_folder
 from difflab.judge import Judge
 from difflab.model import CONV_IN, LORA
 from difflab.train import data, runner
@@ -222,7 +223,7 @@ def assemble(
                 "take the autoencoder it was trained with, or one continued from it with decoder_only"
             )
 
-    def write(folder: Path) -> None:
+    with new_folder(out) as folder:
         pipeline = StableDiffusionPipeline(
             **{name: part.half() for name, part in parts.items()},
             tokenizer=tokenizer,
@@ -244,8 +245,6 @@ def assemble(
         copy_samples(unet, cards["unet"]["stages"], out, folder / "cards" / "samples")
         clean_configs(folder)
         write_sums(folder)
-
-    runner.replace_folder(out, write)
     return out
 
 
@@ -260,15 +259,13 @@ def assemble_judge(out: str | Path, *, judge: Sequence[str | Path]) -> Path:
     module = Judge()
     module.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()})
 
-    def write(folder: Path) -> None:
+    with new_folder(out) as folder:
         shutil.copyfile(weights, folder / weights.name)
         (folder / "card.json").write_text(
             json.dumps(card("judge", "judge", judge, *size_of(module), Path(out) / "card.json"), indent=1) + "\n",
             encoding="utf-8",
         )
         write_sums(folder)
-
-    runner.replace_folder(Path(out), write)
     return Path(out)
 
 
@@ -292,7 +289,7 @@ def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | P
     weights = {file: load_file(run / "unet" / file) for file in files}
     count = sum(tensor.numel() for tensors in weights.values() for tensor in tensors.values())
 
-    def write(folder: Path) -> None:
+    with new_folder(out) as folder:
         for file, tensors in weights.items():
             save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / file)
         made = card(recipe, recipe, runs, "UNet2DConditionModel, input layer and LoRA", count, Path(out) / "card.json")
@@ -301,6 +298,4 @@ def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | P
         for path in folder.iterdir():
             path.chmod(0o644)
         write_sums(folder)
-
-    runner.replace_folder(Path(out), write)
     return Path(out)

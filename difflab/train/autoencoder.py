@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
+from difflab.files import new_folder
 from difflab.latent import psnr
 from difflab.train import data, runner
 
@@ -217,5 +218,6 @@ def train(
     )
     if result.finished and accelerator.is_main_process:
         vae = AutoencoderKL.from_pretrained(Path(out) / "vae").to(accelerator.device).eval()  # the averaged weights
-        runner.replace_folder(Path(out) / "vae", lambda folder: export(folder, scaling_count))
+        with new_folder(Path(out) / "vae") as folder:
+            export(folder, scaling_count)
     return result

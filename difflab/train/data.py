@@ -6,7 +6,6 @@ them, one to train on and one that training never sees.
 
 import hashlib
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from difflab.files import new_file, new_folder
 from difflab.world import NOUNS
 
 SIZE = 128
@@ -222,16 +222,14 @@ def cache_pictures(source, count: int, folder: str | Path, *, captions: int = 4)
     count = min(count, len(source))
     folder = Path(folder) / f"{source.name}-{count}x{captions}"
     if not (folder / "captions.json").is_file():
-        new = folder.with_name(f".{folder.name}.{os.getpid()}")
-        new.mkdir(parents=True)
-        pictures = np.lib.format.open_memmap(new / "pictures.npy", "w+", np.uint8, (count, SIZE, SIZE, 3))
-        texts = []
-        for i in tqdm(range(count), desc=f"drawing {count} pictures", disable=not sys.stderr.isatty()):
-            pictures[i] = source[i][0]
-            texts.append(source.captions(i, captions))
-        pictures.flush()
-        (new / "captions.json").write_text(json.dumps(texts), encoding="utf-8")
-        new.rename(folder)
+        with new_folder(folder) as new:
+            pictures = np.lib.format.open_memmap(new / "pictures.npy", "w+", np.uint8, (count, SIZE, SIZE, 3))
+            texts = []
+            for i in tqdm(range(count), desc=f"drawing {count} pictures", disable=not sys.stderr.isatty()):
+                pictures[i] = source[i][0]
+                texts.append(source.captions(i, captions))
+            pictures.flush()
+            (new / "captions.json").write_text(json.dumps(texts), encoding="utf-8")
     texts = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     return Cache(np.load(folder / "pictures.npy", mmap_mode="r"), texts)
 
@@ -268,9 +266,8 @@ def cache_latents(source, count: int, folder: str | Path, encode, mark: str, acc
     for r, path in tqdm(mine, desc="encoding pictures, by the thousand", disable=not sys.stderr.isatty()):
         tensors = {name: tensor.half().contiguous() for name, tensor in encode(source, r).items()}
         texts = json.dumps([source.captions(i, captions) for i in r])
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        save_file(tensors, new, metadata={"captions": texts})
-        new.rename(path)
+        with new_file(path) as new:
+            save_file(tensors, new, metadata={"captions": texts})
     accelerator.wait_for_everyone()
     shards, texts = [], []
     for path in paths:

@@ -29,6 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from difflab.files import new_folder
+
 PRECISIONS = ("auto", "no", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -174,21 +176,6 @@ def averaged(modules: dict[str, nn.Module], average: list[Tensor]) -> Iterator[N
 # ------------------------------------------------------------------------------------------------------ checkpoints
 
 
-def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder beside its final place, then rename it there; a reader never sees half a folder."""
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir()
-    write(new)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def newest_checkpoint(out: Path) -> Path | None:
     """The complete checkpoint with the most steps in the run folder, or None."""
     found = sorted(p for p in Path(out).glob("checkpoint-*") if (p / "state.json").is_file())
@@ -197,8 +184,8 @@ def newest_checkpoint(out: Path) -> Path | None:
 
 def save_checkpoint(out: Path, state: dict, weights: dict, average: dict, optimizer: torch.optim.Optimizer) -> Path:
     """Write `checkpoint-STEP`: safetensors and JSON only. Older ones go once the new one is complete."""
-
-    def write(folder: Path) -> None:
+    target = Path(out) / f"checkpoint-{state['step']:09d}"
+    with new_folder(target) as folder:
         moments = {
             f"{index}.{key}": value.detach().cpu().contiguous()
             for index, entry in optimizer.state_dict()["state"].items()
@@ -211,9 +198,6 @@ def save_checkpoint(out: Path, state: dict, weights: dict, average: dict, optimi
         for path in folder.iterdir():  # on the disk before the rename makes it count
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
-
-    target = Path(out) / f"checkpoint-{state['step']:09d}"
-    replace_folder(target, write)
     for old in Path(out).glob("checkpoint-*"):
         if old != target:
             gone = old.with_name(f".{old.name}.old")
@@ -405,8 +389,8 @@ def fit(
         }
         save_checkpoint(out, state, weights, averages, inner)
         if export:
-            with averaged(modules, average), torch.no_grad():
-                replace_folder(out / export_to, export)
+            with averaged(modules, average), torch.no_grad(), new_folder(out / export_to) as folder:
+                export(folder)
 
     def check() -> None:
         """Validation and sample pictures, on the main process."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from transformers import CLIPTokenizer
 
+from difflab.files import new_folder
 from difflab.train import data, runner
 
 MAX_LENGTH = 77
@@ -76,7 +77,8 @@ def build(captions: Iterable[str], folder: str | Path) -> CLIPTokenizer:
     tokens = [*symbols, *(s + "</w>" for s in symbols), *(a + b for a, b in merges), START, END]
     vocabulary = json.dumps({token: number for number, token in enumerate(dict.fromkeys(tokens))}, ensure_ascii=False)
     lines = "".join(f"{a} {b}\n" for a, b in merges)
-    runner.replace_folder(Path(folder), lambda new: save(vocabulary, "#version: 0.2\n" + lines, new))
+    with new_folder(folder) as new:
+        save(vocabulary, "#version: 0.2\n" + lines, new)
     return CLIPTokenizer.from_pretrained(folder)
 
 
