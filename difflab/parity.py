@@ -108,7 +108,7 @@ def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sa
     return rows
 
 
-def guidance(folder, label, *, guidance_scale=7.5, num_inference_steps=6):
+def guidance(folder, label, *, guidance_scale=5.0, num_inference_steps=6):
     """What guidance is composed of against StableDiffusionPipeline on the folder's weights: the latents of two prompts
     with a negative prompt, with guidance rescale, with guidance for the first half of the steps only.
 
@@ -116,7 +116,7 @@ def guidance(folder, label, *, guidance_scale=7.5, num_inference_steps=6):
     """
     model = load(folder, device="cpu")
     pipeline = pipeline_of(folder, model, "dpm++")
-    prompts, negative = ["a cat on a sofa at night", "a red car in the snow"], "at night"
+    prompts, negative = ["a cat on a sofa at night", "a red car in the snow"], "by day"
     half = num_inference_steps // 2
     timesteps = model.schedule.timesteps(num_inference_steps, drop_last=True).tolist()
 
