@@ -14,11 +14,16 @@ def new_file(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-        new = Path(scratch, "new")
+        new, old = Path(scratch, "new"), Path(scratch, "old")
         yield new
-        if path.is_dir():  # the system renames over files only
-            path.rename(Path(scratch, "old"))
-        new.replace(path)
+        try:
+            if path.is_dir():  # the system renames over files only
+                path.rename(old)
+            new.replace(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
 
 
 @contextmanager

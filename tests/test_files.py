@@ -16,6 +16,9 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     with new_folder(tmp_path / "deep" / "x") as new:
         (new / "a").write_text("new")
     assert {p.name: p.read_text() for p in (tmp_path / "deep" / "x").iterdir()} == {"a": "new"}
+    with pytest.raises(FileNotFoundError), new_file(tmp_path / "deep" / "x"):
+        pass  # nothing is written, and nothing is lost
+    assert (tmp_path / "deep" / "x" / "a").read_text() == "new"
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["x"]  # nothing is left behind
 
 

@@ -200,9 +200,9 @@ def save_checkpoint(out: Path, state: dict, weights: dict, average: dict, optimi
                 os.fsync(file.fileno())
     for old in Path(out).glob("checkpoint-*"):
         if old != target:
-            gone = old.with_name(f".{old.name}.old")
-            old.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            old.rename(old.with_name(f".{old.name}.old"))
+    for gone in Path(out).glob(".checkpoint-*"):  # and what a kill left half written or half removed
+        shutil.rmtree(gone, ignore_errors=True)
     return target
 
 

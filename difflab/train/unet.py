@@ -123,15 +123,16 @@ def with_adapter(unet: UNet2DConditionModel, channels: int) -> UNet2DConditionMo
 
 def load_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
     """Read what `save_adapter` wrote. Raises ValueError when a file is missing or is for a U-Net of another shape."""
-    from peft import set_peft_model_state_dict
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     if not all((folder / file).is_file() for file in (CONV_IN, LORA)):
         raise ValueError(f"{folder} has no {CONV_IN} and {LORA}: name the folder of an input layer and a LoRA")
-    try:
-        unet.conv_in.load_state_dict(load_file(folder / CONV_IN))
-        set_peft_model_state_dict(unet, load_file(folder / LORA))
-    except RuntimeError as error:
-        raise ValueError(f"the input layer and LoRA in {folder} are for another U-Net or task: {error}") from error
+    conv_in, lora = load_file(folder / CONV_IN), load_file(folder / LORA)
+    for read, own in ((conv_in, unet.conv_in.state_dict()), (lora, get_peft_model_state_dict(unet))):
+        if {name: w.shape for name, w in read.items()} != {name: w.shape for name, w in own.items()}:
+            raise ValueError(f"the input layer and LoRA in {folder} are for another U-Net or task")
+    unet.conv_in.load_state_dict(conv_in)
+    set_peft_model_state_dict(unet, lora)
 
 
 def save_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
@@ -225,6 +226,8 @@ def train(
     runs/, for a task that sees more the shipped ones. What the network learns from (4 KB a picture) is computed once
     for `pictures` pictures into `cache`, by default `latents` beside `out`; a larger number later adds to them.
     """
+    if adapter is not None and not task.channels:
+        raise ValueError("adapter= is for a task that sees more than the noisy latent; go on from a U-Net with init=")
     accelerator = runner.start(device=device, precision=precision, threads=threads)
     out = Path(out or f"runs/{task.name}")
     started_from = adapter if task.channels else init
