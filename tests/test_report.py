@@ -47,7 +47,16 @@ def test_stored_psnr_is_what_the_shipped_autoencoder_does():
     assert mean == pytest.approx(stored["psnr"], abs=0.7)  # 100 of its 500 scenes
 
 
-def test_the_default_guidance_scale_is_the_one_that_was_measured_best():
+def test_the_smallest_guidance_scale_among_the_best_is_chosen():
+    def answers(right):
+        return {"noun": [right, 1000]}
+
+    assert report.best_scale({1.0: answers(990), 2.0: answers(985), 3.0: answers(990), 4.0: answers(989)}) == 2.0
+    assert report.best_scale({1.0: answers(990), 2.0: answers(900), 3.0: answers(950), 4.0: answers(999)}) == 4.0
+    assert report.best_scale({3.0: answers(0)}) == 3.0
+
+
+def test_the_default_guidance_scale_is_the_one_that_was_chosen():
     stored = json.loads((ROOT / "book" / "report.json").read_text(encoding="utf-8"))
     for function in (difflab.text_to_image, difflab.text_to_latents):
         assert inspect.signature(function).parameters["guidance_scale"].default == stored["guidance_scale"]
