@@ -18,6 +18,8 @@ import warnings
 import torch
 
 import difflab
+from difflab.latent import flops
+from difflab.latent import seconds as fastest
 from difflab.model import text_computed_once
 from difflab.parity import quietly, random_pipeline
 from difflab.samplers import dpmpp
@@ -71,6 +73,15 @@ def breakdown(model, steps, guidance_scale, repeats):
     return [*zip(names, times[:-1], strict=True), ("(U-Net without remembering the text's keys and values)", times[-1])]
 
 
+def arithmetic(model, steps):
+    """The U-Net's floating point operations for one picture, and how many a second a large matrix product does here."""
+    x = torch.randn(2, *model.latent_shape, device=model.device, dtype=model.dtype)
+    operations = steps * sum(flops(model.unet, x, 0, model.encode_text(["", PROMPT])).values())
+    side = 2048
+    a = torch.randn(side, side, device=model.device, dtype=model.dtype)
+    return operations, 2 * side**3 / fastest(lambda: a @ a)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny", help="tiny, random, or a pipeline folder")
@@ -118,9 +129,16 @@ def main():
         print(f"{name:34}{min(times):9.3f}s{statistics.median(times):9.3f}s")
     print(f"{'difflab / diffusers':34}{best:10.2f}{ratio:10.2f}")
     print("\nwhere difflab's time goes (fastest of each part)")
-    for name, time_taken in breakdown(model, args.steps, args.guidance, args.repeats):
+    parts = breakdown(model, args.steps, args.guidance, args.repeats)
+    for name, time_taken in [*parts, ("once: loading, with the imports it needs", loading)]:
         print(f"{name:60}{1000 * time_taken:9.1f} ms")
-    print(f"{'once: loading, with the imports it needs':60}{1000 * loading:9.1f} ms")
+    operations, possible = arithmetic(model, args.steps)
+    unet_time = next(time_taken for name, time_taken in parts if name.startswith("U-Net"))
+    print("\nhow much of it is arithmetic")
+    print(f"{'the U-Net, for one picture':60}{operations / 1e9:9.1f} GFLOP")
+    print(f"{'of these, in a second':60}{operations / unet_time / 1e9:9.1f} GFLOP")
+    print(f"{'a large matrix product, in a second':60}{possible / 1e9:9.1f} GFLOP")
+    print(f"{'so long the arithmetic alone would take at that rate':60}{1000 * operations / possible:9.1f} ms")
 
 
 if __name__ == "__main__":
