@@ -14,11 +14,13 @@ that returns its input; `silence` and `swap` make two others.
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+
+from difflab.checks import as_whole
 
 KINDS = ("cross", "self", "both")
 #: diffusers' processors that compute what ours does, by other means. Any other adds something, which ours would lose.
@@ -30,25 +32,30 @@ class Site(NamedTuple):
 
     layer: str  # the layer's name in the network, such as "mid_block.attentions.0.transformer_blocks.0.attn2"
     kind: str  # "cross": positions look at the text's tokens; "self": at each other
-    positions: int  # h * w places of the layer's grid
-    call: int  # 0, 1, 2, ...: in a loop with one call of the network at each step, the step
+    positions: int  # h * w positions of the layer's grid
+    t: Any  # the timestep that the network is being asked about, as it was told: an int, or a tensor
 
 
 @dataclass
 class Processor:
     """diffusers' attention processor, with the probabilities handed to ``change`` before they are used.
 
-    before: the Processor that was there already, whose change comes first; None where a plain one of diffusers was.
+    was: the processor that was there before. It works alone on a grid of more than ``most`` positions; where it is one
+        of ours, its change comes first.
+    asked: holds under "t" the timestep that the network was told.
     """
 
     layer: str
     kind: str
     change: Callable[[torch.Tensor, Site], torch.Tensor]
     pictures: int | None
-    before: Any = None
-    calls: int = field(default=0, init=False)
+    most: float
+    was: Any
+    asked: dict
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None):
+        if hidden_states.shape[1] > self.most:
+            return self.was(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
         text = hidden_states if encoder_hidden_states is None else encoder_hidden_states  # self-attention has no text
 
         def heads(x):
@@ -65,8 +72,10 @@ class Processor:
 
     def changed(self, probs):
         """The probabilities after the change; those of the negative prompt's half of the batch stay as they are."""
-        if self.before is not None:
-            probs = self.before.changed(probs)
+        if isinstance(self.was, Processor):
+            probs = self.was.changed(probs)
+        if probs.shape[2] > self.most:
+            return probs
         if self.pictures is None:
             return self.ask(probs)
         if len(probs) not in (self.pictures, 2 * self.pictures):
@@ -79,9 +88,7 @@ class Processor:
 
     def ask(self, probs):
         """What the change makes of these probabilities."""
-        site = Site(self.layer, self.kind, probs.shape[2], self.calls)
-        self.calls += 1
-        made = self.change(probs, site)
+        made = self.change(probs, Site(self.layer, self.kind, probs.shape[2], self.asked.get("t")))
         if not isinstance(made, torch.Tensor) or made.shape != probs.shape:
             got = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
             wanted = tuple(probs.shape)
@@ -90,7 +97,7 @@ class Processor:
 
 
 @contextmanager
-def edit(unet, change, *, kind="cross", layers="", pictures=1):
+def edit(unet, change, *, kind="cross", layers="", pictures=1, positions=math.inf):
     """While this lasts, the attention of ``unet`` goes through ``change``. What was there comes back, whatever happens.
 
     unet: a diffusers network with attention layers.
@@ -99,16 +106,40 @@ def edit(unet, change, *, kind="cross", layers="", pictures=1):
     layers: only layers whose name contains this, such as "up_blocks.1".
     pictures: how many are made at once. Guidance asks two questions in one batch, the negative prompt's first; change
         gets the last ``pictures`` of the batch, which are the text's with guidance and without. None: the whole batch.
+    positions: only grids of so many at most, such as 16 * 16. Larger ones keep the attention that they have, which need
+        not hold all their probabilities at once: at 512 pixels those of one self-attention layer are a gigabyte.
     Edits nest: the outer one changes the probabilities first. A generator such as `text_to_latents` has to be walked
     within the block: it asks the network as it goes.
 
     Raises ValueError when no layer fits, when a layer has a processor whose work would be lost (an IP-Adapter's, say),
     and, within, when the batch does not fit ``pictures`` or ``change`` returns another shape.
     """
+    if not callable(change):
+        raise ValueError(f"change={change!r} must be a function (probs, site) -> probs")
+    if pictures is not None:
+        as_whole("pictures", pictures, "a whole number from 1 up", 1)
+    bound = layers_of(unet, kind, layers)
+    was = {name: layer.processor for name, layer in bound.items()}
+    asked = {}
+
+    def note(network, arguments, named):
+        asked["t"] = named.get("timestep", arguments[1] if len(arguments) > 1 else None)
+
+    hook = unet.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        for name, layer in bound.items():
+            layer.set_processor(Processor(name, kind_of(layer), change, pictures, positions, was[name], asked))
+        yield
+    finally:
+        hook.remove()
+        for name, processor in was.items():
+            bound[name].set_processor(processor)
+
+
+def layers_of(unet, kind="cross", layers=""):
+    """The attention layers that an `edit` of this kind binds to: {name: layer}. Raises ValueError as `edit` does."""
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-    if pictures is not None and (not isinstance(pictures, int) or pictures < 1):
-        raise ValueError(f"pictures={pictures!r} must be a whole number from 1 up")
     every = {name: layer for name, layer in unet.named_modules() if hasattr(layer, "is_cross_attention")}
     bound = {name: layer for name, layer in every.items() if layers in name and kind in (kind_of(layer), "both")}
     if not bound:
@@ -116,18 +147,12 @@ def edit(unet, change, *, kind="cross", layers="", pictures=1):
             f"this edit binds to no layer: kind={kind!r}, layers={layers!r}; the network has "
             + (", ".join(f"{name} ({kind_of(layer)})" for name, layer in every.items()) or "no attention at all")
         )
-    was = {name: layer.processor for name, layer in bound.items()}
-    for name, processor in was.items():
-        if not isinstance(processor, Processor) and (type(processor).__name__ not in PLAIN or normalizes(bound[name])):
-            raise ValueError(f"{name} has a {type(processor).__name__} that does more than plain attention: remove it")
-    try:
-        for name, layer in bound.items():
-            before = was[name] if isinstance(was[name], Processor) else None
-            layer.set_processor(Processor(name, kind_of(layer), change, pictures, before))
-        yield
-    finally:
-        for name, processor in was.items():
-            bound[name].set_processor(processor)
+    for name, layer in bound.items():
+        known = isinstance(layer.processor, Processor) or type(layer.processor).__name__ in PLAIN
+        if not known or normalizes(layer):
+            processor = type(layer.processor).__name__
+            raise ValueError(f"{name} has a {processor} that does more than plain attention: remove it")
+    return bound
 
 
 def kind_of(layer):
@@ -142,7 +167,7 @@ def normalizes(layer):
 
 
 @contextmanager
-def record(unet, *, kind="cross", layers="", pictures=1):
+def record(unet, *, kind="cross", layers="", pictures=1, positions=math.inf):
     """While this lasts, keep what attention does. Gives a dict: maps[layer][call] is (pictures, positions, tokens).
 
     The mean over the heads, on the CPU; with guidance, that of the text's half of the batch. Arguments and errors as
@@ -154,7 +179,7 @@ def record(unet, *, kind="cross", layers="", pictures=1):
         maps.setdefault(site.layer, []).append(probs.detach().mean(1).cpu())
         return probs
 
-    with edit(unet, keep, kind=kind, layers=layers, pictures=pictures):
+    with edit(unet, keep, kind=kind, layers=layers, pictures=pictures, positions=positions):
         yield maps
 
 

@@ -96,31 +96,26 @@ def draw(
     if count < 1:
         raise ValueError(f"--count is {count}: ask for at least 1 picture")
     paths = _paths(prompt, seed, count, out)
-    import torch
     from tqdm import tqdm
 
     import difflab
-    from difflab.model import text_computed_once
 
     settings = {} if guidance is None else {"guidance_scale": guidance}
     pipeline = difflab.load(model, device=device)
-    with tqdm(total=count * steps, desc="drawing", unit="step") as bar, torch.inference_mode():
+    with tqdm(total=count * steps, desc="drawing", unit="step") as bar:
         for number, path in enumerate(paths):
-            turns = difflab.text_to_latents(
+            (picture,) = difflab.text_to_image(
                 pipeline,
                 prompt,
                 negative_prompt=negative,
                 num_inference_steps=steps,
                 sampler=sampler,
                 seed=seed + number,
+                progress=lambda step: bar.update(),
                 **settings,
             )
-            with text_computed_once(pipeline.unet):
-                for turn in turns:
-                    latents = turn.x
-                    bar.update()
             path.parent.mkdir(parents=True, exist_ok=True)
-            pipeline.decode(latents)[0].save(path)
+            picture.save(path)
     for path in paths:
         typer.echo(path)
 

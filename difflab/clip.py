@@ -14,16 +14,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from difflab.model import (
-    as_arrays,
-    as_prompts,
-    find_folder,
-    load_part,
-    no_progress_bars,
-    pick_device,
-    verify,
-    warn_of_cut,
-)
+from difflab.inputs import as_arrays, as_prompts, warn_of_cut
+from difflab.loading import find_folder, load_part, no_progress_bars, pick_device, verify
 
 #: Short names for CLIP models on the Hugging Face hub.
 HUB = {"sd15": "openai/clip-vit-large-patch14"}

@@ -7,15 +7,15 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from difflab import attention, clip, masks, world
-from difflab.inpaint import inpaint, outpaint
-from difflab.instruct_pix2pix import instruct_pix2pix
+from difflab.applications.inpaint import inpaint, outpaint
+from difflab.applications.instruct_pix2pix import instruct_pix2pix
+from difflab.applications.prompt_to_prompt import prompt_to_prompt, refine
+from difflab.applications.sdedit import sdedit
+from difflab.applications.text_to_image import text_to_image
 from difflab.latent import channels_as_pictures
-from difflab.model import load
-from difflab.prompt_to_prompt import prompt_to_prompt, refine
+from difflab.loading import load
 from difflab.samplers import SAMPLERS
-from difflab.sdedit import sdedit
 from difflab.show import overlay, save_sheet
-from difflab.text_to_image import text_to_image
 from difflab.train.history import cells, sample_sheets
 from difflab.train.unet import PROMPTS as TRAINING_PROMPTS
 

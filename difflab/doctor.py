@@ -7,8 +7,8 @@ import platform
 import sys
 from typing import NamedTuple
 
-from difflab.model import verify
-from difflab.plan import plan
+from difflab.loading import verify
+from difflab.planning import plan
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow", "matplotlib")
 GIB = 1024**3

@@ -19,14 +19,16 @@ import torch
 from PIL import Image, ImageDraw
 
 from difflab import world
+from difflab.applications.sdedit import sdedit_to_latents
+from difflab.applications.text_to_image import text_to_latents
 from difflab.attention import edit
+from difflab.cost import seconds
 from difflab.demo import PROMPTS, STROKES
 from difflab.files import new_folder
-from difflab.latent import seconds
-from difflab.model import LatentDiffusion, as_prompts, load, noise, to_images
+from difflab.inputs import as_prompts, noise, to_images
+from difflab.loading import load
+from difflab.model import LatentDiffusion
 from difflab.samplers import SAMPLERS
-from difflab.sdedit import sdedit_to_latents
-from difflab.text_to_image import text_to_latents
 
 FORMAT = 1  # of the manifest
 OPSET = 17

@@ -93,7 +93,7 @@ def load_judge() -> Judge:
     """The trained oracle that ships with the package. Raises ValueError when its weight file is damaged."""
     from safetensors.torch import load_file
 
-    from difflab.model import verify
+    from difflab.loading import verify
 
     verify(FOLDER)
     judge = Judge()

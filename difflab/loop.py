@@ -3,13 +3,15 @@
 start: the x it begins with.  see, combine: inside ``predict_noise``.  after: what happens to x after each step.
 """
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 
 class Step(NamedTuple):
-    """What one turn of the loop leaves behind."""
+    """What one step of the loop leaves behind."""
 
     t: int  # the timestep the network looked at
     t_next: int  # the timestep x is at now; -1 is the clean end
@@ -18,18 +20,24 @@ class Step(NamedTuple):
     eps: torch.Tensor  # (B, C, H, W) the noise that was predicted
 
 
-def sample(predict_noise, x, sampler, *, after=None):
+def sample(
+    predict_noise: Callable[[Tensor, int], Tensor],
+    x: Tensor,
+    sampler,
+    *,
+    after: Callable[[Step], Tensor] | None = None,
+) -> Iterator[Step]:
     """Walk x from noise to picture, yielding a `Step` each time: show it, stop early, or just take the last.
 
     predict_noise: (x, t) -> eps. Text, masks and controls are closed over; guidance is such a callable too.
     x: (B, C, H, W), variance preserving, at noise level ``sampler.timesteps[0]``; N(0, I) for a full run.
-    sampler: from `difflab.samplers`.
+    sampler: from `difflab.samplers`. What a solver remembers begins anew with every walk.
     after: Step -> x, replaces x after each step (inpainting's paste-back, blending); None leaves it alone.
     """
-    timesteps = list(sampler.timesteps)
-    for t, t_next in zip(timesteps, timesteps[1:] + [-1], strict=True):
+    advance = sampler.begin()
+    for t, t_next in sampler.walk:
         eps = predict_noise(x, t)
-        x, x0 = sampler.step(x, t, eps)
+        x, x0 = advance(x, t, eps)
         step = Step(t, t_next, x, x0, eps)
         if after is not None:
             x = after(step)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from difflab.model import as_arrays
+from difflab.inputs import as_arrays
 
 
 def check_mask(masks, size):
@@ -189,15 +189,3 @@ def extend(image, *, left=0, right=0, top=0, bottom=0):
     return Image.fromarray(canvas), np.pad(np.zeros(pixels.shape[:2], bool), border, constant_values=True)
 
 
-def seam(image, mask):
-    """How steep a picture is across the edge of a mask: the mean difference, of 255, between neighbors on either side.
-
-    Divide it by what the true picture has there: 1 is a seam that is not to be seen.
-    """
-    (pixels,) = as_arrays(image)
-    hole = check_mask(mask, pixels.shape[:2])[0, 0].numpy() >= 0.5
-    pixels = pixels.astype(np.float32)
-    steps = [
-        np.abs(np.diff(pixels, axis=axis)).mean(-1)[np.diff(hole.astype(np.int8), axis=axis) != 0] for axis in (0, 1)
-    ]
-    return float(np.concatenate(steps).mean())

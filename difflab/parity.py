@@ -12,12 +12,13 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 
+from difflab.applications.text_to_image import text_to_latents
 from difflab.guidance import in_interval, rescaled
+from difflab.inputs import noise
+from difflab.loading import load
 from difflab.loop import sample
-from difflab.model import load, noise
 from difflab.samplers import ddim, ddpm, dpmpp, euler, from_diffusers
 from difflab.schedule import NoiseSchedule
-from difflab.text_to_image import text_to_latents
 
 
 class Row(NamedTuple):
@@ -108,6 +109,37 @@ def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sa
     return rows
 
 
+def xl_pictures(folder, label, *, num_inference_steps=6, guidance_scale=5.0):
+    """`text_to_image` against StableDiffusionXLPipeline on the folder's weights: the latents of two prompts, with no
+    negative prompt and with one."""
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionXLPipeline
+
+    model = load(folder, device="cpu")
+    with quietly():
+        pipeline = StableDiffusionXLPipeline.from_pretrained(str(folder), torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    prompts, size = ["a cat on a sofa at night", "a red car in the snow"], model.image_size
+    shared = dict(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+    rows = []
+    for negative in (None, "by day"):
+        *_, last = text_to_latents(model, prompts, negative_prompt=negative or "", seed=7, **shared)
+        generator = [torch.Generator().manual_seed(7 + i) for i in range(len(prompts))]
+        theirs = pipeline(
+            prompts,
+            negative_prompt=negative and [negative] * 2,
+            height=size,
+            width=size,
+            generator=generator,
+            output_type="latent",
+            **shared,
+        ).images
+        negatives = "a negative prompt" if negative else "no negative prompt"
+        what = f"text_to_image, {label}, dpm++, {negatives}, {num_inference_steps} steps"
+        rows.append(Row(what, "StableDiffusionXLPipeline", (last.x - theirs).abs().max().item(), 1e-4))
+    return rows
+
+
 def guidance(folder, label, *, guidance_scale=5.0, num_inference_steps=6):
     """What guidance is composed of against StableDiffusionPipeline on the folder's weights: the latents of two prompts
     with a negative prompt, with guidance rescale, with guidance for the first half of the steps only.
@@ -185,7 +217,7 @@ def sdedit(folder, label, *, strengths=(0.2, 0.58, 0.8), num_inference_steps=10,
     """
     from diffusers import StableDiffusionImg2ImgPipeline
 
-    from difflab.sdedit import sdedit_to_latents
+    from difflab.applications.sdedit import sdedit_to_latents
 
     model = load(folder, device="cpu")
     with quietly():
@@ -220,8 +252,8 @@ def instruct_pix2pix(name_or_folder, label, *, scales=((3.0, 1.5), (4.0, 1.0), (
     """
     from diffusers import StableDiffusionInstructPix2PixPipeline
 
-    from difflab.instruct_pix2pix import instruct_pix2pix_to_latents
-    from difflab.model import weights_folder
+    from difflab.applications.instruct_pix2pix import instruct_pix2pix_to_latents
+    from difflab.loading import weights_folder
 
     model = load(name_or_folder, device="cpu")
     folder = weights_folder() if name_or_folder == "tiny-pix2pix" else name_or_folder
@@ -253,9 +285,9 @@ def inpaint(name_or_folder, label, *, strengths=(1.0, 0.5), num_inference_steps=
     """
     from diffusers import StableDiffusionInpaintPipeline
 
-    from difflab.inpaint import inpaint_to_latents
+    from difflab.applications.inpaint import inpaint_to_latents
+    from difflab.loading import weights_folder
     from difflab.masks import nearest
-    from difflab.model import weights_folder
 
     model = load(name_or_folder, device="cpu")
     folder = weights_folder() if name_or_folder == "tiny-inpaint" else name_or_folder
@@ -295,8 +327,8 @@ def inpaint(name_or_folder, label, *, strengths=(1.0, 0.5), num_inference_steps=
 def prompt_to_prompt(folder, label, *, num_inference_steps=10):
     """A word swap against StableDiffusionPipeline with an attention processor that does what the paper's code does; and
     `invert` against DDIMInverseScheduler: the latents of two pictures, and their noise."""
-    from difflab.invert import invert
-    from difflab.prompt_to_prompt import prompt_to_prompt_to_latents
+    from difflab.applications.invert import invert
+    from difflab.applications.prompt_to_prompt import prompt_to_prompt_to_latents
 
     model = load(folder, device="cpu")
     pipeline = pipeline_of(folder, model, "ddim")
@@ -344,7 +376,7 @@ def table(weights=None):
     """All of it: the samplers, the schedulers plugged in, pictures from the shipped, a random and a v-prediction
     model, ways to guide them, and attention. weights: a pipeline folder to use in place of the shipped one. Takes some
     ten seconds."""
-    from difflab.model import weights_folder
+    from difflab.loading import weights_folder
 
     rows = samplers() + plugged_in()
     rows += pictures(weights or weights_folder(), "shipped weights")
@@ -369,6 +401,7 @@ def table(weights=None):
             rows += sdedit(path, f"random small SD 1.5, {prediction_type}")
             rows += prompt_to_prompt(path, f"random small SD 1.5, {prediction_type}")
             rows += inpaint(path, f"random small SD 1.5, {prediction_type}")
+        rows += xl_pictures(random_xl_pipeline(Path(folder) / "xl"), "random small SDXL")
     return rows
 
 
@@ -430,7 +463,7 @@ def largest_difference(walk, peer_walk):
 @contextmanager
 def quietly():
     """diffusers warns about outdated settings of old pipeline folders; they are what is being compared."""
-    from difflab.model import no_progress_bars
+    from difflab.loading import no_progress_bars
 
     with warnings.catch_warnings(), no_progress_bars():
         warnings.simplefilter("ignore")
@@ -445,34 +478,26 @@ SMALL_UNET = dict(
 SMALL_VAE = dict(block_out_channels=(8, 8, 16, 16), norm_num_groups=4)
 
 
+SMALL_XL = SMALL_UNET | dict(
+    cross_attention_dim=24 + 32, addition_embed_type="text_time", addition_time_embed_dim=8,
+    projection_class_embeddings_input_dim=6 * 8 + 16,
+)  # fmt: skip
+
+
 def random_pipeline(folder, *, prediction_type="epsilon", unet=SMALL_UNET, vae=SMALL_VAE, seed=0):
     """Save a whole Stable Diffusion 1.5 with random weights and everything a hundred times smaller; returns the folder.
 
     unet, vae: settings of the two networks, for another size. The scheduler's configuration is SD 1.5's own. No file
     but those written here is needed: the words of the tokenizer are made up of letters.
     """
-    import json
-
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel
 
     folder = Path(folder)
-    (folder / "words").mkdir(parents=True, exist_ok=True)
-    letters = [chr(c) for c in range(ord("!"), ord("~") + 1)]
-    words = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
-    (folder / "words/vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    (folder / "words/merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizer(str(folder / "words/vocab.json"), str(folder / "words/merges.txt"), model_max_length=77)
-    first, last = len(words) - 2, len(words) - 1
+    tokenizer = letters_tokenizer(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(words), hidden_size=unet["cross_attention_dim"], intermediate_size=64,
-                num_hidden_layers=2, num_attention_heads=4,
-                max_position_embeddings=77, bos_token_id=first, eos_token_id=last, pad_token_id=last,
-            )
-        )  # fmt: skip
+        text_encoder = CLIPTextModel(small_text_config(tokenizer, unet["cross_attention_dim"]))
         blocks = len(vae["block_out_channels"])
         down, up = ("DownEncoderBlock2D",) * blocks, ("UpDecoderBlock2D",) * blocks
         vae = AutoencoderKL(**vae, latent_channels=4, down_block_types=down, up_block_types=up)
@@ -487,3 +512,61 @@ def random_pipeline(folder, *, prediction_type="epsilon", unet=SMALL_UNET, vae=S
         )  # fmt: skip
         pipeline.save_pretrained(folder)
     return folder
+
+
+def random_xl_pipeline(folder, *, seed=0):
+    """The same for SDXL, with its two text encoders and its scheduler's configuration; returns the folder."""
+    from diffusers import (
+        AutoencoderKL,
+        EulerDiscreteScheduler,
+        StableDiffusionXLPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    folder = Path(folder)
+    tokenizer = letters_tokenizer(folder)
+    blocks = len(SMALL_VAE["block_out_channels"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pipeline = StableDiffusionXLPipeline(
+            tokenizer=tokenizer,
+            tokenizer_2=tokenizer,
+            text_encoder=CLIPTextModel(small_text_config(tokenizer, 24)),
+            text_encoder_2=CLIPTextModelWithProjection(small_text_config(tokenizer, 32, projection_dim=16)),
+            vae=AutoencoderKL(
+                **SMALL_VAE, latent_channels=4, scaling_factor=0.13025,
+                down_block_types=("DownEncoderBlock2D",) * blocks, up_block_types=("UpDecoderBlock2D",) * blocks,
+            ),
+            unet=UNet2DConditionModel(**SMALL_XL),
+            scheduler=EulerDiscreteScheduler(**BETAS, timestep_spacing="leading", steps_offset=1),
+            add_watermarker=False,
+        )  # fmt: skip
+    with quietly():
+        pipeline.save_pretrained(folder)
+    return folder
+
+
+def letters_tokenizer(folder):
+    """A tokenizer whose words are made up of letters, written into the folder."""
+    import json
+
+    from transformers import CLIPTokenizer
+
+    (folder / "words").mkdir(parents=True, exist_ok=True)
+    letters = [chr(c) for c in range(ord("!"), ord("~") + 1)]
+    words = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "words/vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    (folder / "words/merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(str(folder / "words/vocab.json"), str(folder / "words/merges.txt"), model_max_length=77)
+
+
+def small_text_config(tokenizer, width, **settings):
+    """The configuration of a small text encoder for these tokens."""
+    from transformers import CLIPTextConfig
+
+    last = len(tokenizer) - 1
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=77, bos_token_id=last - 1, eos_token_id=last, pad_token_id=last, **settings,
+    )  # fmt: skip

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from difflab import clip, masks, world
+from difflab import clip, masks, metrics, world
+from difflab.applications.inpaint import inpaint
+from difflab.applications.instruct_pix2pix import instruct_pix2pix
+from difflab.applications.sdedit import sdedit
+from difflab.applications.text_to_image import text_to_image
 from difflab.files import new_file
-from difflab.inpaint import inpaint
-from difflab.instruct_pix2pix import instruct_pix2pix
 from difflab.judge import agreement, look, obeyed
-from difflab.latent import psnr
-from difflab.model import load
-from difflab.sdedit import sdedit
-from difflab.text_to_image import text_to_image
+from difflab.loading import load
+from difflab.metrics import psnr
 
 HELD_OUT_SERIES, CHOOSING_SERIES = 900_000_001, 900_000_002  # seeds of scenes that no training ever draws
 SCALES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
@@ -159,7 +159,7 @@ def filling(model, n=100, progress=None):
     }
 
     def seam(pictures):
-        return float(np.mean([masks.seam(picture, hole) for picture, hole in zip(pictures, holes, strict=True)]))
+        return float(np.mean([metrics.seam(picture, hole) for picture, hole in zip(pictures, holes, strict=True)]))
 
     result = {}
     for method, (decoded, without) in made.items():

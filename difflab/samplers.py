@@ -1,9 +1,9 @@
 """Samplers: given x at timestep t and the noise predicted in it, where is x at the next timestep?
 
-Each is one function of the noise schedule. It returns a `Sampler`: the timesteps to visit and ``step(x, t, eps)``.
-All keep x variance preserving, x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, so they are interchangeable at any
-moment; x_T is N(0, I) for every one of them. ``start=k`` leaves out the first k timesteps: the sampler for the tail of
-the walk, which is what SDEdit needs. A sampler that draws noise takes it from ``generator``, never from the global one.
+Each is one function of the noise schedule. It returns a `Sampler`: the walk, and how to begin one. All keep x variance
+preserving, x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps, so they are interchangeable at any moment; x_T is N(0, I) for
+every one of them. ``start=k`` leaves out the first k timesteps: the sampler for the tail of the walk, which is what
+SDEdit needs. A sampler that draws noise takes it from ``generator``, never from the global one.
 """
 
 import inspect
@@ -12,12 +12,25 @@ from typing import NamedTuple
 
 import torch
 
+from difflab.checks import as_number, as_whole
+from difflab.schedule import NoiseSchedule
+
 
 class Sampler(NamedTuple):
-    """timesteps: falling ints.  step(x, t, eps) -> (x at the next timestep, estimate of x_0)."""
+    """The steps of a walk, and how to take them.
 
-    timesteps: tuple
-    step: Callable
+    walk: (t, t_next) for each step: the timestep at which the network is asked, and the one at which x then is.
+    begin: () -> advance(x, t, eps) -> (x at t_next, the estimate of x_0). Each call begins a walk of its own: what a
+        solver remembers of the steps before belongs to the walk, so walks of one sampler never disturb one another.
+    """
+
+    walk: tuple[tuple[int, int], ...]
+    begin: Callable[[], Callable]
+
+    @property
+    def timesteps(self) -> tuple[int, ...]:
+        """The timesteps at which the network is asked, in order."""
+        return tuple(t for t, _ in self.walk)
 
 
 def randn(shape, generator, like=None):
@@ -37,13 +50,12 @@ def randn(shape, generator, like=None):
     return noise if like is None else noise.to(like.device, like.dtype)
 
 
-def _walk(timesteps, start):
-    """The timesteps from number ``start`` on as ints, and for each the one that follows (-1 at the end)."""
-    timesteps = tuple(int(t) for t in timesteps)
-    if not 0 <= start < len(timesteps):
-        raise ValueError(f"start={start} must be from 0 to {len(timesteps) - 1}: it skips that many of the first steps")
-    timesteps = timesteps[start:]
-    return timesteps, dict(zip(timesteps, timesteps[1:] + (-1,), strict=True))
+def walk_down(timesteps, start=0):
+    """The walk through falling timesteps, from number ``start`` on: each leads to the one after it, the last to -1."""
+    timesteps = [int(t) if t == int(t) else t for t in timesteps]  # some of diffusers' lie between two whole numbers
+    last = len(timesteps) - 1
+    start = as_whole("start", start, f"a whole number from 0 to {last}: it skips that many of the first steps", 0, last)
+    return tuple(zip(timesteps[start:], timesteps[start + 1 :] + [-1], strict=True))
 
 
 def ddpm(schedule, num_inference_steps, *, generator=None, start=0):
@@ -51,7 +63,8 @@ def ddpm(schedule, num_inference_steps, *, generator=None, start=0):
 
     Noise is drawn at every step but the last, from ``generator``.
     """
-    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+    walk = walk_down(schedule.timesteps(num_inference_steps), start)
+    following = dict(walk)
 
     def step(x, t, eps):
         s = following[t]
@@ -65,7 +78,7 @@ def ddpm(schedule, num_inference_steps, *, generator=None, start=0):
         variance = (1 - abar_s) / (1 - abar_t) * beta_t  # eq. 7, beta tilde
         return mean + variance.sqrt() * randn(x.shape, generator, like=x), x0
 
-    return Sampler(timesteps, step)
+    return Sampler(walk, lambda: step)
 
 
 def ddim(schedule, num_inference_steps, *, eta=0.0, generator=None, start=0):
@@ -73,9 +86,9 @@ def ddim(schedule, num_inference_steps, *, eta=0.0, generator=None, start=0):
 
     With eta above 0, noise is drawn at every step from ``generator``.
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta={eta} must be from 0 (deterministic) to 1 (as noisy as DDPM)")
-    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+    eta = as_number("eta", eta, "a number from 0 (deterministic) to 1 (as noisy as DDPM)", 0, 1)
+    walk = walk_down(schedule.timesteps(num_inference_steps), start)
+    following = dict(walk)
 
     def step(x, t, eps):
         abar_t, abar_s = schedule.alpha_bar(t), schedule.alpha_bar(following[t])
@@ -86,7 +99,7 @@ def ddim(schedule, num_inference_steps, *, eta=0.0, generator=None, start=0):
             x_s = x_s + sigma * randn(x.shape, generator, like=x)
         return x_s, x0
 
-    return Sampler(timesteps, step)
+    return Sampler(walk, lambda: step)
 
 
 def dpmpp(schedule, num_inference_steps, *, generator=None, start=0):
@@ -95,32 +108,36 @@ def dpmpp(schedule, num_inference_steps, *, generator=None, start=0):
     The first step has nothing to remember and the last, to lambda = infinity, nothing to gain: both are first order.
     Draws no noise; ``generator`` is accepted so that all samplers are called alike.
     """
-    timesteps, following = _walk(schedule.timesteps(num_inference_steps, drop_last=True), start)
-    memory = {}  # t and x_0 of the step before
+    walk = walk_down(schedule.timesteps(num_inference_steps, drop_last=True), start)
+    following = dict(walk)
 
     def coefficients(t):
         abar = schedule.alpha_bar(t)
         alpha, sigma = abar.sqrt(), (1 - abar).sqrt()
         return alpha, sigma, alpha.log() - sigma.log()  # lambda: half the log of the signal to noise ratio
 
-    def step(x, s, eps):
-        t = following[s]
-        x0 = D = schedule.predict_x0(x, s, eps)
-        if s == timesteps[0]:
-            memory.clear()
-        if t < 0:
-            return x0, x0
-        alpha_t, sigma_t, lambda_t = coefficients(t)
-        _, sigma_s, lambda_s = coefficients(s)
-        h = lambda_t - lambda_s
-        if memory:
-            _, _, lambda_r = coefficients(memory["t"])
-            r = (lambda_s - lambda_r) / h
-            D = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * memory["x0"]
-        memory.update(t=s, x0=x0)
-        return sigma_t / sigma_s * x - alpha_t * torch.expm1(-h) * D, x0
+    def begin():
+        before = None  # lambda and x_0 of the step before
 
-    return Sampler(timesteps, step)
+        def step(x, s, eps):
+            nonlocal before
+            t = following[s]
+            x0 = D = schedule.predict_x0(x, s, eps)
+            if t < 0:
+                return x0, x0
+            alpha_t, sigma_t, lambda_t = coefficients(t)
+            _, sigma_s, lambda_s = coefficients(s)
+            h = lambda_t - lambda_s
+            if before is not None:
+                lambda_r, x0_r = before
+                r = (lambda_s - lambda_r) / h
+                D = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * x0_r
+            before = lambda_s, x0
+            return sigma_t / sigma_s * x - alpha_t * torch.expm1(-h) * D, x0
+
+        return step
+
+    return Sampler(walk, begin)
 
 
 def euler(schedule, num_inference_steps, *, generator=None, start=0):
@@ -130,7 +147,8 @@ def euler(schedule, num_inference_steps, *, generator=None, start=0):
     on the way in and out. Written in x again it is DDIM with eta 0: the same sampler, found twice.
     Draws no noise; ``generator`` is accepted so that all samplers are called alike.
     """
-    timesteps, following = _walk(schedule.timesteps(num_inference_steps), start)
+    walk = walk_down(schedule.timesteps(num_inference_steps), start)
+    following = dict(walk)
 
     def coordinates(t):
         abar = schedule.alpha_bar(t) if t >= 0 else torch.ones(())
@@ -143,7 +161,7 @@ def euler(schedule, num_inference_steps, *, generator=None, start=0):
         z = z + (sigma_next - sigma) * eps
         return scale_next * z, x0
 
-    return Sampler(timesteps, step)
+    return Sampler(walk, lambda: step)
 
 
 SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm++": dpmpp, "euler": euler}
@@ -167,31 +185,32 @@ def from_diffusers(scheduler, num_inference_steps, *, generator=None, start=0):
     """
     if not hasattr(scheduler, "alphas_cumprod"):
         raise ValueError(f"{type(scheduler).__name__} has no alphas_cumprod: only schedulers of a DDPM-like kind fit")
-    from difflab.schedule import NoiseSchedule
-
     schedule = NoiseSchedule(scheduler.alphas_cumprod)
     schedule.timesteps(num_inference_steps)  # checks the number
-    scheduler = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
-    scheduler.set_timesteps(num_inference_steps)
-    timesteps = tuple(int(t) if t == int(t) else t for t in scheduler.timesteps.tolist())[start:]
-    if not timesteps or start < 0:
-        raise ValueError(f"start={start} leaves no timestep: it skips that many of the first steps")
+
+    def fresh():
+        own = type(scheduler).from_config(scheduler.config, prediction_type="epsilon")
+        own.set_timesteps(num_inference_steps)
+        return own
+
+    walk = walk_down(fresh().timesteps.tolist(), start)
     takes = inspect.signature(scheduler.step).parameters
     arguments = {"generator": generator} if "generator" in takes else {}
 
-    native = {}  # each timestep as the scheduler wants it: some insist on a float
+    def begin():
+        own = fresh()
+        if hasattr(own, "set_begin_index"):  # those that count their steps
+            own.set_begin_index(start)
+        native = {k.item(): k for k in own.timesteps}  # each timestep as the scheduler wants it: some insist on a float
 
-    def step(x, t, eps):
-        if t == timesteps[0]:  # a new walk: forget the last one
-            scheduler.set_timesteps(num_inference_steps)
-            if hasattr(scheduler, "set_begin_index"):  # those that count their steps
-                scheduler.set_begin_index(start)
-            native.update({k.item(): k for k in scheduler.timesteps})
-        scale = scheduler.scale_model_input(torch.ones((), device=x.device, dtype=x.dtype), native[t])
-        out = scheduler.step(eps, native[t], x / scale, **arguments)
-        x0 = out.get("pred_original_sample")
-        if x0 is None:
-            x0 = schedule.predict_x0(x, int(t), eps)
-        return scheduler.scale_model_input(out.prev_sample, native[t]), x0
+        def step(x, t, eps):
+            scale = own.scale_model_input(torch.ones((), device=x.device, dtype=x.dtype), native[t])
+            out = own.step(eps, native[t], x / scale, **arguments)
+            x0 = out.get("pred_original_sample")
+            if x0 is None:
+                x0 = schedule.predict_x0(x, int(t), eps)
+            return own.scale_model_input(out.prev_sample, native[t]), x0
 
-    return Sampler(timesteps, step)
+        return step
+
+    return Sampler(walk, begin)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from difflab.checks import as_whole
+
 SPACINGS = ("trailing", "leading", "linspace")
 
 
@@ -147,9 +149,9 @@ class NoiseSchedule:
         drop_last: for "leading" and "linspace", space n + 1 timesteps and leave out the lowest, which is how
         diffusers spaces DPM-Solver's. "trailing" is not affected.
         """
-        n, T = num_inference_steps, len(self)
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= T:
-            raise ValueError(f"num_inference_steps={n!r} must be a whole number from 1 to {T}; 20 is a good start")
+        T = len(self)
+        says = f"a whole number from 1 to {T}; 20 is a good start"
+        n = as_whole("num_inference_steps", num_inference_steps, says, 1, T)
         if self.timestep_spacing == "trailing":
             return torch.tensor([round(T - k * (T / n)) - 1 for k in range(n)])
         points = min(n + drop_last, T)

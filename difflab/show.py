@@ -1,4 +1,4 @@
-"""Pictures for people: contact sheets, strips, curves, and a slider that needs no kernel.
+"""Pictures for people: contact sheets, strips, curves.
 
 The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, so it shows
 as the last line of a cell (or through `display(...)`), carries its alternative text, and looks the same in Jupyter, on
@@ -6,14 +6,10 @@ Colab and in the built book. Pictures are PIL images or uint8 arrays of shape (H
 """
 
 import base64
-import functools
-import hashlib
 import html
 import io
 import itertools
-import json
 import math
-import sys
 import textwrap
 
 import numpy as np
@@ -25,8 +21,6 @@ from matplotlib.figure import Figure
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
 DPI = 144
-
-_slider_number = itertools.count(1)
 
 
 def grid(images, captions=None, columns=None, *, title=None, size=1.6, alt=None):
@@ -152,7 +146,7 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
     Raises:
         ValueError: a number of pictures that does not fit, or a map of another size than its picture.
     """
-    pictures = _pictures(pictures if isinstance(pictures, list | tuple) else [pictures], None)
+    pictures = as_pictures(pictures if isinstance(pictures, list | tuple) else [pictures], None)
     pictures = pictures * len(maps) if len(pictures) == 1 else pictures
     if len(pictures) != len(maps):
         raise ValueError(f"{len(pictures)} pictures for {len(maps)} maps: give one for each, or one for all")
@@ -162,7 +156,7 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
 
 def overlay(picture, one):
     """One heat map (H, W) over one picture of that size, as a picture: see `heat`."""
-    picture, one = _picture(picture), np.asarray(one, dtype=float)
+    picture, one = as_picture(picture), np.asarray(one, dtype=float)
     if one.shape != (picture.height, picture.width):
         raise ValueError(f"a map of {one.shape} does not lie over a picture {picture.height} x {picture.width}")
     level = (one - one.min()) / (np.ptp(one) or 1.0)
@@ -196,198 +190,6 @@ def style_axes(axes, xlabel="", ylabel="", title=None):
     axes.tick_params(labelsize=10, colors=INK)
 
 
-def slider(images, labels=None, *, width=256, alt=None):
-    """Frames under a slider, in plain HTML: works in a notebook, in the built page and from a file, with no kernel.
-
-    Args:
-        images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
-        labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
-        width: the width on the page, in CSS pixels.
-
-    Raises:
-        ValueError: no frames, a label too many or too few.
-    """
-    from IPython.display import HTML
-
-    images = _pictures(images, labels)
-    labels = [str(label) for label in labels] if labels is not None else [str(n + 1) for n in range(len(images))]
-    alt = alt or f"{len(images)} frames under a slider, from {labels[0]} to {labels[-1]}."
-    name = f"difflab-slider-{next(_slider_number)}-{_digest(images)}"
-    frames = "".join(
-        f'<img src="{_data_url(image)}" alt="{html.escape(f"{alt} {label}")}" width="{width}"'
-        f' style="image-rendering:{"pixelated" if image.width < width else "auto"};max-width:100%"'
-        f"{'' if number == 0 else ' hidden'}>"
-        for number, (image, label) in enumerate(zip(images, labels, strict=True))
-    )
-    move = (
-        "const box=this.closest('figure');const n=+this.value;"
-        "box.querySelectorAll('img').forEach((frame,i)=>{frame.hidden=i!==n});"
-        "const text=JSON.parse(box.dataset.labels)[n];"
-        "box.querySelector('output').textContent=text;this.setAttribute('aria-valuetext',text)"
-    )
-    return HTML(
-        f'<figure id="{name}" class="difflab-slider" style="margin:0" '
-        'data-lm-suppress-shortcuts="true" onkeydown="event.stopPropagation()" '  # else JupyterLab takes the arrow keys
-        f'data-labels="{html.escape(json.dumps(labels))}">{frames}'
-        f'<div style="display:flex;gap:.8em;align-items:center;max-width:100%;width:{max(width, 220)}px">'
-        f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '
-        f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" oninput="{html.escape(move)}">'
-        f"<output>{html.escape(labels[0])}</output></div></figure>"
-    )
-
-
-def explorer(draw, **controls):
-    """Controls over pictures: whenever one is moved, `draw` is called with the values of all. Live where a kernel runs.
-
-    Args:
-        draw: a function of the controls' values that returns a list of pictures. A ValueError shows as one line;
-            anything else, and what is printed, shows as it comes.
-        controls: by the names of draw's parameters, an ipywidget or what `ipywidgets.interact` makes one of: a text,
-            (min, max, step), a list of choices, True. They begin at draw's own defaults, where it has them.
-
-    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. Where no kernel listens, as in the built book,
-    the first pictures stand in its place, with a sentence that says so.
-    """
-    import ipywidgets
-
-    @functools.wraps(draw)
-    def show_pictures(**values):
-        try:
-            pictures = draw(**values)
-        except ValueError as error:
-            print(" ".join(str(error).split()))
-            return None
-        settings = [f"{name} {value!r}" for name, value in values.items()]
-        return strip(pictures, size=1.8, alt="Drawn with " + ", ".join(settings) + ".")
-
-    panel = ipywidgets.interactive(show_pictures, {"auto_display": True}, **controls)
-    for control in panel.kwargs_widgets:
-        control.style.description_width = "11em"  # names of parameters are long
-        control.layout.width = "32em"
-        if control.has_trait("continuous_update"):
-            control.continuous_update = False  # a picture takes longer than a pixel of the slider
-    first = panel.result.data if panel.result else ""
-    names = ", ".join(control.description for control in panel.kwargs_widgets)
-    still = f"<p>Live in the notebook: there, controls for {html.escape(names)} stand here and draw it anew.</p>"
-
-    def with_pictures(**_):
-        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": first + still}
-
-    if "google.colab" not in sys.modules:  # Colab is always live
-        panel._repr_mimebundle_ = with_pictures
-    return panel
-
-
-PAINTER = """
-const image = this, canvas = image.nextElementSibling, pen = canvas.getContext('2d');
-const scale = canvas.width / image.naturalWidth;
-const find = what => canvas.closest('.difflab-painter').querySelector(what);
-const lines = () => find('textarea').value.split('\\n').filter(line => line.trim());
-const draw = strokes => {
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  pen.fillStyle = pen.strokeStyle = '#D55E00'; pen.lineCap = pen.lineJoin = 'round';
-  for (const line of strokes) {
-    const [kind, ...words] = line.trim().split(/\\s+/), n = words.map(word => word * scale);
-    if (kind === 'rectangle') { pen.fillRect(n[0], n[1], n[2] - n[0], n[3] - n[1]); continue; }
-    pen.lineWidth = n[0]; pen.beginPath(); pen.moveTo(n[1], n[2]);
-    for (let i = 1; i + 1 < n.length; i += 2) pen.lineTo(n[i], n[i + 1]);
-    pen.stroke();
-  }
-};
-const tell = strokes => {
-  const text = find('textarea');
-  text.value = strokes.join('\\n');
-  for (const kind of ['input', 'change']) text.dispatchEvent(new Event(kind, {bubbles: true}));
-  draw(strokes);
-};
-const place = event => {
-  const box = canvas.getBoundingClientRect();
-  return [(event.clientX - box.left) / box.width * image.naturalWidth,
-          (event.clientY - box.top) / box.height * image.naturalHeight].map(Math.round);
-};
-let stroke = null;
-canvas.onpointerdown = event => {
-  canvas.setPointerCapture(event.pointerId);
-  const brush = find('select').value === 'brush';
-  stroke = [...(brush ? ['brush', find('input[type=range]').value] : ['rectangle']), ...place(event), ...place(event)];
-};
-canvas.onpointermove = event => {
-  if (!stroke) { draw(lines()); return; }
-  stroke[0] === 'brush' ? stroke.push(...place(event)) : stroke.splice(3, 2, ...place(event));
-  draw([...lines(), stroke.join(' ')]);
-};
-canvas.onpointerup = () => { if (stroke) tell([...lines(), stroke.join(' ')]); stroke = null; };
-find('.undo').onclick = () => tell(lines().slice(0, -1));
-find('.clear').onclick = () => tell([]);
-setTimeout(() => draw(lines()), 300);
-"""
-
-
-def painter(image, fill, *, strokes="", prompt="", width=320):
-    """Paint a mask over a picture with the mouse, say what should be there, and see it filled in.
-
-    Args:
-        image: the picture.
-        fill: (picture, mask, prompt) -> a list of pictures; the mask is (H, W) bool. A ValueError shows as one line.
-        strokes: the drawing to begin with, as `difflab.masks.drawn` reads it. It stands in a text field, one stroke a
-            line: the mouse writes there, and so can you where no mouse can.
-        prompt: the words to begin with.
-        width: of the picture on the page, in CSS pixels.
-
-    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. It needs no extension of Jupyter or Colab.
-    Where no kernel listens, as in the built book, what it shows at first stands in its place, with a sentence.
-    """
-    import ipywidgets
-
-    from difflab.masks import drawn
-
-    image = _picture(image)
-    size = (image.height, image.width)
-    height = round(width * image.height / image.width)
-    canvas = ipywidgets.HTML(
-        f'<div style="position:relative;width:{width}px;height:{height}px">'
-        f'<img src="{_data_url(image)}" alt="the picture to paint on" width="{width}" height="{height}" '
-        f'onload="{html.escape(PAINTER)}">'
-        f'<canvas width="{width}" height="{height}" tabindex="0" aria-label="paint what is to be filled in" '
-        'style="position:absolute;left:0;top:0;opacity:.6;cursor:crosshair;touch-action:none"></canvas></div>'
-        '<select aria-label="tool"><option>brush</option><option>rectangle</option></select> '
-        '<label>width <input type="range" min="2" max="40" value="14"></label> '
-        '<button class="undo" type="button">undo</button> <button class="clear" type="button">clear</button>'
-    )
-    wide = ipywidgets.Layout(width="32em")
-    text = ipywidgets.Textarea(strokes, description="strokes", layout=wide, rows=4)
-    words = ipywidgets.Text(prompt, description="prompt", layout=wide)
-    button, answer = ipywidgets.Button(description="fill in", button_style="primary"), ipywidgets.HTML()
-
-    def filled(*_):
-        try:
-            mask = drawn(text.value, size)
-            pictures = fill(image, mask, words.value)
-        except ValueError as error:
-            answer.value = f"<p>{html.escape(' '.join(str(error).split()))}</p>"
-        else:
-            hole = PIL.Image.fromarray(
-                np.where(mask[..., None], 128, np.asarray(image.convert("RGB"))).astype(np.uint8)
-            )
-            labels = ["the hole", *[""] * len(pictures)]
-            alt = f"The picture with a hole, then filled in: {words.value}."
-            answer.value = strip([hole, *pictures], labels, size=1.8, alt=alt).data
-
-    button.on_click(filled)
-    if strokes and prompt:
-        filled()
-    panel = ipywidgets.VBox([canvas, text, words, button, answer])
-    panel.add_class("difflab-painter")
-    still = "<p>Live in the notebook: there, a picture to paint on and a field for the prompt stand here.</p>"
-
-    def with_pictures(**_):
-        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": answer.value + still}
-
-    if "google.colab" not in sys.modules:  # Colab is always live
-        panel._repr_mimebundle_ = with_pictures
-    return panel
-
-
 def save_sheet(sections, path):
     """Write one contact sheet to `path`: sections is a list of (title, images, captions or None), one row each.
 
@@ -395,7 +197,7 @@ def save_sheet(sections, path):
     """
     if not sections:
         raise ValueError("a contact sheet needs at least one section of (title, images, captions), got none")
-    sections = [(title, _pictures(images, captions), captions) for title, images, captions in sections]
+    sections = [(title, as_pictures(images, captions), captions) for title, images, captions in sections]
     columns = max(len(images) for _, images, _ in sections)
     sheet = Figure(figsize=(1.7 * columns + 0.2, 2.45 * len(sections)), layout="constrained")
     for part, (title, images, captions) in zip(
@@ -421,7 +223,7 @@ def save_grid(images, captions, path, columns=None, *, title=None, size=1.6):
 
 
 def _grid_figure(images, captions, columns, title, size):
-    images = _pictures(images, captions)
+    images = as_pictures(images, captions)
     if columns is None:
         columns = min(6, math.ceil(math.sqrt(len(images))) if len(images) > 4 else len(images))
     if columns < 1:
@@ -455,17 +257,17 @@ def _wrap(caption, size):
     return textwrap.fill(str(caption), max(8, int(size * 11)))
 
 
-def _pictures(images, captions):
+def as_pictures(images, captions):
     """Check pictures and captions; the pictures come back as PIL images."""
     images = list(images)
     if not images:
         raise ValueError("there are no pictures to show: images is empty")
     if captions is not None and len(captions) != len(images):
         raise ValueError(f"{len(images)} pictures but {len(captions)} captions: give one for each picture")
-    return [_picture(image) for image in images]
+    return [as_picture(image) for image in images]
 
 
-def _picture(image):
+def as_picture(image):
     if isinstance(image, PIL.Image.Image):
         return image if image.mode in ("L", "RGB") else image.convert("RGB")
     array = np.asarray(image)
@@ -495,11 +297,3 @@ def _html(figure, alt):
     )
 
 
-def _data_url(image):
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _digest(images):
-    return hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:8]

@@ -6,7 +6,8 @@ import torch
 
 from difflab import parity, text_to_image, text_to_latents
 from difflab.attention import edit, heat_map, record, silence, swap, token_positions
-from difflab.model import noise, text_computed_once
+from difflab.inputs import noise
+from difflab.model import text_computed_once
 
 PROMPT = "a cat on a sofa at night"
 
@@ -44,7 +45,7 @@ def test_changes_get_probabilities_and_where_they_are(random_model):
         ask(random_model, ["a cat", "a dog"])
         ask(random_model, ["a cat", "a dog"])
     names = {name for name, layer in random_model.unet.named_modules() if hasattr(layer, "set_processor")}
-    assert {site.layer for site, _ in seen} == names and {site.call for site, _ in seen} == {0, 1}
+    assert {site.layer for site, _ in seen} == names and {site.t for site, _ in seen} == {500}
     assert len(seen) == 2 * len(names)
     for site, (_, heads, positions, tokens) in seen:
         assert heads == 4 and positions == site.positions and site.kind in ("cross", "self")

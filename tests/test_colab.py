@@ -15,7 +15,7 @@ from as_on_colab import NOTEBOOKS, ROOT, prepare, required
 from other_torch import oldest
 
 import difflab
-from difflab.plan import PUBLISHED, SHIPPED
+from difflab.planning import PUBLISHED, SHIPPED
 
 FIRST_CELL = ROOT / "book" / "colab_cell.py"
 

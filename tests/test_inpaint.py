@@ -7,7 +7,7 @@ from PIL import Image
 
 import difflab
 from difflab import inpaint, inpaint_to_latents, masks, outpaint, parity, text_to_latents
-from difflab.inpaint import paste_back, repaint, see_masked
+from difflab.applications.inpaint import paste_back, repaint, see_masked
 from difflab.loop import Step, sample
 from difflab.samplers import ddpm
 

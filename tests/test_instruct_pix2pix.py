@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from difflab import instruct_pix2pix, instruct_pix2pix_to_latents, load, noise, parity, sample, world
-from difflab.instruct_pix2pix import two_scale_guidance
+from difflab.applications.instruct_pix2pix import two_scale_guidance
 from difflab.samplers import dpmpp
 
 PROMPT = "make it sunset"
@@ -159,7 +159,7 @@ def test_the_shipped_model_sees_the_picture():
         (dict(prompt="  \n"), "prompt is empty"),
         (dict(prompt=[PROMPT, ""]), "prompt is empty"),
         (dict(prompt=None), "a prompt is a str"),
-        (dict(prompt=[PROMPT] * 2, image=[picture()] * 3), "3 pictures and 2 prompts"),
+        (dict(prompt=[PROMPT] * 2, image=[picture()] * 3), "2 prompts for 3 pictures"),
         (dict(image=[]), "no picture"),
         (dict(image="cat.png"), "not str"),
         (dict(image=Image.new("RGB", (60, 64))), r"60 x 64.*resize\(\(64, 64\)\)"),

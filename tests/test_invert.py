@@ -6,9 +6,9 @@ import torch
 
 import difflab
 from difflab import invert, sample, world
+from difflab.applications.invert import ddim_inversion
 from difflab.guidance import classifier_free_guidance
-from difflab.invert import ddim_inversion
-from difflab.model import noise
+from difflab.inputs import noise
 from difflab.samplers import ddim
 from difflab.schedule import NoiseSchedule
 
@@ -17,10 +17,10 @@ SCHEDULE = NoiseSchedule.scaled_linear()
 
 def test_there_and_back_is_exact_where_the_noise_does_not_depend_on_x():
     x0, grain = noise((2, 4, 8, 8), seed=0), noise((2, 4, 8, 8), seed=5)
-    path = list(ddim_inversion(lambda x, t: grain, x0, SCHEDULE, 10))
-    assert len(path) == 11 and torch.equal(path[0], x0)
-    assert torch.allclose(path[-1], SCHEDULE.add_noise(x0, grain, 999), atol=1e-4)
-    *_, last = sample(lambda x, t: grain, path[-1], ddim(SCHEDULE, 10))
+    path = list(sample(lambda x, t: grain, x0, ddim_inversion(SCHEDULE, 10)))
+    assert [step.t_next for step in path] == SCHEDULE.timesteps(10).flip(0).tolist()  # where x is, step for step
+    assert all(torch.allclose(step.x, SCHEDULE.add_noise(x0, grain, step.t_next), atol=1e-4) for step in path)
+    *_, last = sample(lambda x, t: grain, path[-1].x, ddim(SCHEDULE, 10))
     assert torch.allclose(last.x, x0, atol=1e-3)
 
 
@@ -30,8 +30,8 @@ def test_more_steps_come_back_nearer():
 
     def off(steps):
         x0 = noise((1, 4, 8, 8), seed=0)
-        *_, found = ddim_inversion(network, x0, SCHEDULE, steps)
-        *_, last = sample(network, found, ddim(SCHEDULE, steps))
+        *_, found = sample(network, x0, ddim_inversion(SCHEDULE, steps))
+        *_, last = sample(network, found.x, ddim(SCHEDULE, steps))
         return (last.x - x0).abs().max().item()
 
     assert off(100) < off(20) / 2
@@ -80,7 +80,7 @@ def test_guidance_can_be_asked_for(random_model):
     "change, says",
     [
         (dict(prompt=" "), "prompt is empty"),
-        (dict(image=[np.zeros((128, 128, 3), np.uint8)] * 2, prompt=["a cat"] * 3), "2 pictures and 3 prompts"),
+        (dict(image=[np.zeros((128, 128, 3), np.uint8)] * 2, prompt=["a cat"] * 3), "2 pictures for 3"),
         (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pictures"),
         (dict(num_inference_steps=0), "num_inference_steps=0"),
         (dict(guidance_scale="strong"), "guidance_scale='strong'"),

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab import latent, world
+from difflab import cost, latent, metrics, world
 
 
 def random(*shape, seed=0):
@@ -18,17 +18,17 @@ def random(*shape, seed=0):
 
 def test_psnr_of_known_errors():
     black = torch.full((2, 3, 8, 8), -1.0)
-    assert latent.psnr(black + 2, black).tolist() == pytest.approx([0, 0])
-    assert latent.psnr(black + 2 / 255, black)[0] == pytest.approx(48.13, abs=0.01)  # one step of 255, everywhere
-    assert latent.psnr(black - 5, black)[0] > 100, "what lies outside [-1, 1] is cut off, as it would be for the eye"
+    assert metrics.psnr(black + 2, black).tolist() == pytest.approx([0, 0])
+    assert metrics.psnr(black + 2 / 255, black)[0] == pytest.approx(48.13, abs=0.01)  # one step of 255, everywhere
+    assert metrics.psnr(black - 5, black)[0] > 100, "what lies outside [-1, 1] is cut off, as it would be for the eye"
 
 
 def test_psnr_is_one_number_for_each_picture():
     x = random(3, 3, 4, 4).clamp(-1, 1)
     y = (x + 0.1 * random(3, 3, 4, 4, seed=1)).clamp(-1, 1)
-    assert torch.equal(latent.psnr(y, x), torch.cat([latent.psnr(y[i : i + 1], x[i : i + 1]) for i in range(3)]))
+    assert torch.equal(metrics.psnr(y, x), torch.cat([metrics.psnr(y[i : i + 1], x[i : i + 1]) for i in range(3)]))
     with pytest.raises(ValueError, match=r"one shape.*\(3, 3, 4, 4\)"):
-        latent.psnr(y, x[:1])
+        metrics.psnr(y, x[:1])
 
 
 def test_psnr_of_a_part():
@@ -37,12 +37,12 @@ def test_psnr_of_a_part():
     y[:, :, :, :2] = 0.5
     right = torch.zeros(2, 4, 4, dtype=torch.bool)
     right[..., 2:] = True
-    assert latent.psnr(y, x, right).tolist() == pytest.approx([106, 106], abs=1)
-    assert torch.allclose(latent.psnr(y, x, ~right), latent.psnr(y[..., :2], x[..., :2]))
-    assert torch.allclose(latent.psnr(y, x, torch.ones(2, 4, 4)), latent.psnr(y, x))
-    assert latent.psnr(y, x, torch.zeros(2, 4, 4)).isnan().all()
+    assert metrics.psnr(y, x, right).tolist() == pytest.approx([106, 106], abs=1)
+    assert torch.allclose(metrics.psnr(y, x, ~right), metrics.psnr(y[..., :2], x[..., :2]))
+    assert torch.allclose(metrics.psnr(y, x, torch.ones(2, 4, 4)), metrics.psnr(y, x))
+    assert metrics.psnr(y, x, torch.zeros(2, 4, 4)).isnan().all()
     with pytest.raises(ValueError, match=r"where must be \(2, 4, 4\)"):
-        latent.psnr(y, x, right[:1])
+        metrics.psnr(y, x, right[:1])
 
 
 def test_channels_as_pictures():
@@ -97,17 +97,17 @@ def test_slerp_says_what_is_wrong():
 
 def test_flops_by_hand():
     convolution = torch.nn.Conv2d(3, 8, 3, padding=1)
-    assert latent.flops(convolution, torch.zeros(2, 3, 16, 16))["convolution"] == 2 * 2 * 8 * 16 * 16 * 3 * 9
-    half = latent.flops(torch.nn.Conv2d(3, 8, 3, padding=1).half(), torch.zeros(2, 3, 16, 16))
-    assert half == latent.flops(convolution, torch.zeros(2, 3, 16, 16)), "precision plays no part"
-    linear = latent.flops(torch.nn.Linear(5, 7), torch.zeros(4, 5))
+    assert cost.flops(convolution, torch.zeros(2, 3, 16, 16))["convolution"] == 2 * 2 * 8 * 16 * 16 * 3 * 9
+    half = cost.flops(torch.nn.Conv2d(3, 8, 3, padding=1).half(), torch.zeros(2, 3, 16, 16))
+    assert half == cost.flops(convolution, torch.zeros(2, 3, 16, 16)), "precision plays no part"
+    linear = cost.flops(torch.nn.Linear(5, 7), torch.zeros(4, 5))
     assert linear == {"convolution": 0, "linear": 2 * 4 * 5 * 7, "self-attention": 0, "cross-attention": 0}
 
 
 def test_flops_of_a_unet_grow_as_they_should(random_model):
     unet = random_model.unet
     text = torch.zeros(1, 77, unet.config.cross_attention_dim)
-    small, large = (latent.flops(unet, torch.zeros(1, 4, side, side), 0, text) for side in (16, 32))
+    small, large = (cost.flops(unet, torch.zeros(1, 4, side, side), 0, text) for side in (16, 32))
     assert large["convolution"] == 4 * small["convolution"]
     assert large["cross-attention"] == 4 * small["cross-attention"] > 0
     assert large["self-attention"] == 16 * small["self-attention"] > 0, "every position looks at every other"
@@ -116,6 +116,6 @@ def test_flops_of_a_unet_grow_as_they_should(random_model):
 
 def test_seconds_is_the_shortest_run():
     waits = iter([0.03, 0.0, 0.03])
-    assert latent.seconds(lambda: time.sleep(next(waits)), repeats=3) < 0.02
+    assert cost.seconds(lambda: time.sleep(next(waits)), repeats=3) < 0.02
     with pytest.raises(ValueError, match="repeats=0"):
-        latent.seconds(lambda: None, repeats=0)
+        cost.seconds(lambda: None, repeats=0)

@@ -13,11 +13,11 @@ import torch
 
 import difflab
 from difflab import attention, show
+from difflab.applications.sdedit import first_step
 from difflab.guidance import classifier_free_guidance
 from difflab.loop import sample
 from difflab.samplers import SAMPLERS, randn
 from difflab.schedule import NoiseSchedule
-from difflab.sdedit import first_step
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIVE = ROOT / "_build" / "html" / "_static" / "live"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from difflab import masks, world
+from difflab import masks, metrics, world
 
 
 def box(height=32, width=48):
@@ -161,10 +161,10 @@ def test_one_of_each_serves_for_all():
 def test_a_seam_is_steep_where_the_edge_is_and_only_there():
     flat, step = np.full((32, 48, 3), 100, np.uint8), np.full((32, 48, 3), 100, np.uint8)
     step[box()] = 140
-    assert masks.seam(flat, box()) == 0 and masks.seam(step, box()) == 40
+    assert metrics.seam(flat, box()) == 0 and metrics.seam(step, box()) == 40
     inside = flat.copy()
     inside[10:12, 15:20] = 0
-    assert masks.seam(inside, box()) == 0
+    assert metrics.seam(inside, box()) == 0
 
 
 def test_extend():

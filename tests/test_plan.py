@@ -1,6 +1,6 @@
 """What a model would take: counted on the published configurations, and weighed against the machine."""
 
-import sys
+
 import weakref
 
 import pytest
@@ -10,11 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 import difflab
-from difflab import doctor
-from difflab.plan import ALLOWANCE, PUBLISHED, SHIPPED, Published
+from difflab import doctor, planning
+from difflab.planning import ALLOWANCE, PUBLISHED, SHIPPED, Published
 
 GB = 10**9
-PLANS = sys.modules["difflab.plan"]  # the name difflab.plan is the function
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "not" / "yet"))
 
     def has(memory, disk=100, card=False):
-        monkeypatch.setattr(PLANS, "_free_memory", lambda device: memory * GB)
+        monkeypatch.setattr(planning, "_free_memory", lambda device: memory * GB)
         monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": disk * GB}))
         if card:
             monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -39,9 +38,9 @@ def machine(monkeypatch, tmp_path):
 
 
 def published_parts(name):
-    """The three parts of a published Stable Diffusion on the meta device, by the file that holds each."""
+    """The parts of a published Stable Diffusion on the meta device, by the folder that holds each."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     two = name.startswith("sd21")
     size = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16)
@@ -51,6 +50,27 @@ def published_parts(name):
     seen = {"sd15-pix2pix": 8, "sd15-inpaint": 9}.get(name, 4)
     blocks = dict(block_out_channels=(128, 256, 512, 512), layers_per_block=2)
     blocks |= dict(down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4)
+    if name == "sdxl":
+        large = dict(hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=20)
+        shape = dict(
+            block_out_channels=(320, 640, 1280),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            use_linear_projection=True,
+            cross_attention_dim=2048,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+        )
+        with torch.device("meta"):
+            return {
+                "text_encoder": CLIPTextModel(CLIPTextConfig(**size)),
+                "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**large, projection_dim=1280)),
+                "unet": UNet2DConditionModel(**shape),
+                "vae": AutoencoderKL(**blocks),
+            }
     with torch.device("meta"):
         return {
             "text_encoder": CLIPTextModel(CLIPTextConfig(**size)),
@@ -111,13 +131,17 @@ def test_the_numbers_of_a_stable_diffusion(name, attention_in_one):
     counted = {part: sum(p.numel() for p in module.parameters()) for part, module in parts.items()}
     assert counted == {file.split("/")[0]: weights for file, weights in PUBLISHED[name].files.items()}
 
-    side = 96 if name == "sd21" else 64
+    side = {"sd21": 96, "sdxl": 128}.get(name, 64)
     unet, vae = parts["unet"].eval(), parts["vae"].eval()
     latent = torch.empty(1, 4, side, side, device="meta")
     decoding = alive(vae, lambda z: vae.decode(z).sample, latent)
     both = torch.empty(2, unet.config.in_channels, side, side, device="meta")  # with guidance: two at a time
     text, t = torch.empty(2, 77, unet.config.cross_attention_dim, device="meta"), torch.empty((), device="meta")
-    predicting = alive(unet, lambda *inputs: unet(*inputs).sample, both, t, text)
+    added = {}
+    if name == "sdxl":
+        pooled, sizes = torch.empty(2, 1280, device="meta"), torch.empty(2, 6, device="meta")
+        added = {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes}}
+    predicting = alive(unet, lambda *inputs: unet(*inputs, **added).sample, both, t, text)
     assert predicting < decoding, "then the U-Net would be the worst moment"
     assert PUBLISHED[name].alive == pytest.approx(decoding, rel=0.05)
 
@@ -130,7 +154,7 @@ def test_the_numbers_of_clip(attention_in_one):
 
 
 def test_every_short_name_has_a_plan_and_an_end():
-    assert set(difflab.model.HUB) | {f"clip-{name}" for name in difflab.clip.HUB} == set(PUBLISHED)
+    assert set(difflab.loading.HUB) | {f"clip-{name}" for name in difflab.clip.HUB} == set(PUBLISHED)
     for name in [*PUBLISHED, *SHIPPED]:
         assert difflab.plan(name).choices[-1].name in SHIPPED
 
@@ -219,7 +243,7 @@ def test_a_plan_loads_its_best(machine, monkeypatch):
     assert plan.load().image_size == difflab.load(device="cpu").image_size and plan.settings == {}
     assert difflab.plan("clip-tiny", device="cpu").load().embed_text("a cat").shape[0] == 1
     asked = []
-    monkeypatch.setattr("difflab.model.load", lambda *names, **how: asked.append((names, how)))
+    monkeypatch.setattr("difflab.loading.load", lambda *names, **how: asked.append((names, how)))
     machine(memory=10**4, disk=10**4)
     difflab.plan("sd15", device="cpu").load()
     assert asked == [(("sd15",), {"device": torch.device("cpu"), "dtype": "float32"})]

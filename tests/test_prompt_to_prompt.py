@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from difflab import invert, parity, prompt_to_prompt, prompt_to_prompt_to_latents, text_to_latents
+from difflab.applications.prompt_to_prompt import BLEND_FROM, alignment, blend_mask, inject, refine, replace, reweight
 from difflab.attention import Site, record
-from difflab.model import noise
-from difflab.prompt_to_prompt import BLEND_FROM, alignment, blend_mask, inject, refine, replace, reweight
+from difflab.inputs import noise
 
 CAT, DOG = "a cat on a sofa", "a dog on a sofa"
 FEW = dict(num_inference_steps=4, seed=3)
-SITE = Site("layer", "cross", 5, 0)
+SITE = Site("layer", "cross", 5, 999)
 
 
 def last_of(model, source=CAT, target=DOG, **settings):

@@ -8,7 +8,7 @@ import pytest
 
 import difflab
 from difflab import report, world
-from difflab.latent import psnr
+from difflab.metrics import psnr
 
 ROOT = Path(__file__).parents[1]
 

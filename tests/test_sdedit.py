@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from difflab import parity, sample, sdedit, sdedit_to_latents, text_to_image, text_to_latents, world
+from difflab.applications.sdedit import first_step
 from difflab.guidance import classifier_free_guidance
-from difflab.model import noise
+from difflab.inputs import noise
 from difflab.samplers import dpmpp
-from difflab.sdedit import first_step
 
 PROMPT = "a cat on a sofa at night"
 
@@ -136,8 +136,8 @@ def test_seeds_negative_prompts_and_guidance_count(random_model):
         (dict(strength=None), "strength=None"),
         (dict(strength=True), "strength=True"),
         (dict(prompt=" "), "prompt is empty"),
-        (dict(prompt=["a cat", "a dog"], image=[Image.new("RGB", (64, 64))] * 3), "3 pictures and 2 prompts"),
-        (dict(image=[Image.new("RGB", (64, 64))] * 2, seed=[0, 1, 2]), "2 pictures and 1 prompts for 3"),
+        (dict(prompt=["a cat", "a dog"], image=[Image.new("RGB", (64, 64))] * 3), "2 prompts for 3 pictures"),
+        (dict(image=[Image.new("RGB", (64, 64))] * 2, seed=[0, 1, 2]), "2 pictures for 3"),
         (dict(image=[]), "no picture"),
         (dict(image="cat.png"), "not str"),
         (dict(image=Image.new("RGB", (60, 64))), r"60 x 64.*resize\(\(64, 64\)\)"),

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 import torch
 
-from difflab import show
+from difflab import show, widgets
 
 PICTURES = [np.full((16, 16, 3), value, dtype=np.uint8) for value in (0, 100, 200)]
 
@@ -54,12 +54,12 @@ def test_heat_lights_up_where_the_map_is_high():
 
 
 def test_slider_shows_one_frame_and_speaks_the_labels():
-    page = show.slider(PICTURES, ["one", "two", "<three>"], alt="Frames")._repr_html_()
+    page = widgets.slider(PICTURES, ["one", "two", "<three>"], alt="Frames")._repr_html_()
     frames = re.findall(r"<img [^>]*>", page)
     assert [" hidden" in frame for frame in frames] == [False, True, True]
     assert 'alt="Frames two"' in page and 'max="2"' in page and 'aria-label="Frames"' in page
     assert "<three>" not in page and "http" not in page.replace("data:", "")
-    other = show.slider(PICTURES)._repr_html_()
+    other = widgets.slider(PICTURES)._repr_html_()
     assert re.search(r'id="([^"]+)"', page).group(1) != re.search(r'id="([^"]+)"', other).group(1)
 
 
@@ -74,7 +74,7 @@ def test_explorer_draws_anew_when_a_control_moves(capsys):
             raise ZeroDivisionError("a mistake in draw")
         return PICTURES[:2]
 
-    panel = show.explorer(draw, scale=(0.0, 15.0, 0.5), steps=(2, 30))
+    panel = widgets.explorer(draw, scale=(0.0, 15.0, 0.5), steps=(2, 30))
     prompt, scale, steps = panel.kwargs_widgets
     assert asked == [("a cat", 4.0, 10)] and (scale.max, steps.max) == (15.0, 30)
     assert not prompt.continuous_update and not scale.continuous_update
@@ -94,7 +94,7 @@ def raise_what_draw_raises(panel):
 
 
 def test_explorer_is_a_still_picture_where_no_kernel_listens():
-    panel = show.explorer(lambda scale: PICTURES[:1], scale=(0, 5))
+    panel = widgets.explorer(lambda scale: PICTURES[:1], scale=(0, 5))
     bundle = panel._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
     page = bundle["text/html"]
@@ -112,7 +112,7 @@ def test_painter_fills_what_is_drawn():
         return [picture]
 
     picture = PIL.Image.new("RGB", (40, 30), "teal")
-    panel = show.painter(picture, fill, strokes="rectangle 2 2 12 22", prompt="a cat")
+    panel = widgets.painter(picture, fill, strokes="rectangle 2 2 12 22", prompt="a cat")
     canvas, strokes, prompt, button, answer = panel.children
     assert asked == [((40, 30), 200, "a cat")] and answer.value.count("<img") == 1
     strokes.value, prompt.value = "rectangle 0 0 4 4\nbrush 4 20 20 30 20", "a dog"
@@ -130,7 +130,7 @@ def test_painter_fills_what_is_drawn():
 
 
 def test_painter_is_a_still_picture_where_no_kernel_listens():
-    panel = show.painter(PICTURES[0], lambda *_: PICTURES[:2], strokes="rectangle 0 0 2 2", prompt="a cat")
+    panel = widgets.painter(PICTURES[0], lambda *_: PICTURES[:2], strokes="rectangle 0 0 2 2", prompt="a cat")
     page = panel._repr_mimebundle_()["text/html"]
     assert page.count("<img") == 1 and "a cat" in page and "Live in the notebook" in page and "<canvas" not in page
 
@@ -149,8 +149,8 @@ def test_sheet_and_grid_files_carry_their_description(tmp_path):
         (lambda: show.grid(PICTURES, ["one"]), "3 pictures but 1 captions"),
         (lambda: show.grid(PICTURES, columns=0), "columns is 0"),
         (lambda: show.grid([np.zeros((4, 4, 3))]), "float64"),
-        (lambda: show.slider([]), "no pictures"),
-        (lambda: show.slider(PICTURES, ["one"]), "3 pictures but 1 captions"),
+        (lambda: widgets.slider([]), "no pictures"),
+        (lambda: widgets.slider(PICTURES, ["one"]), "3 pictures but 1 captions"),
         (lambda: show.curves([1, 2], {"a": [1, 2, 3]}), "'a' has shape"),
         (lambda: show.curves([1, 2], {}), "got 0"),
         (lambda: show.matrix([[1, 2]], ["a"], ["x"]), r"shape \(1, 2\): give one for each of 1 rows"),

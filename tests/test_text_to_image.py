@@ -6,7 +6,7 @@ import torch
 
 from difflab import sample, text_to_image, text_to_latents
 from difflab.guidance import classifier_free_guidance
-from difflab.model import noise
+from difflab.inputs import noise
 from difflab.parity import pictures
 from difflab.samplers import dpmpp
 

@@ -916,7 +916,7 @@ def test_parts_that_do_not_fit(runs, tmp_path):
 def test_what_was_added_is_assembled_and_loads(runs, pipeline_folder, tmp_path, name, channels):
     from diffusers import UNet2DConditionModel
 
-    from difflab.model import add_inputs
+    from difflab.loading import add_inputs
     from difflab.train.assemble import assemble_added
 
     folder = assemble_added(tmp_path / name, runs=[runs / name], unet=pipeline_folder / "unet")

@@ -167,7 +167,7 @@ def assemble(
 
     A part for which no run is named stays as it is.
     """
-    from difflab.model import weights_folder
+    from difflab.loading import weights_folder
     from difflab.train.assemble import assemble, assemble_added, assemble_judge
 
     folder = out or weights_folder()

@@ -14,7 +14,7 @@ from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from difflab.files import new_folder
 from difflab.judge import Judge
-from difflab.model import CONV_IN, LORA
+from difflab.loading import CONV_IN, LORA
 from difflab.train import data, runner
 from difflab.train import tokenizer as tokens
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from difflab.files import new_folder
-from difflab.latent import psnr
+from difflab.metrics import psnr
 from difflab.train import data, runner
 
 CHANNELS = (16, 48, 96, 128)

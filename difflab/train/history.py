@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from difflab.model import weights_folder
+from difflab.loading import weights_folder
 
 PARTS = ("vae", "text_encoder", "image_encoder", "unet")
 

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from difflab.guidance import classifier_free_guidance
+from difflab.inputs import noise
+from difflab.loading import CONV_IN, LORA, weights_folder, widen
 from difflab.loop import sample
-from difflab.model import CONV_IN, LORA, noise, weights_folder, widen
 from difflab.samplers import dpmpp
 from difflab.schedule import NoiseSchedule
 from difflab.train import data, runner

@@ -12,11 +12,14 @@ see: `see_masked`. The network gets the mask and the masked picture's latent as 
 import torch
 
 from difflab import masks
-from difflab.guidance import check_scale, classifier_free_guidance, guide
+from difflab.applications.request import pictures_of, request
+from difflab.applications.sdedit import first_step
+from difflab.checks import as_whole
+from difflab.condition import see_beside
+from difflab.guidance import guide
+from difflab.inputs import as_many
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, pictures_of
 from difflab.samplers import Sampler, by_name, dpmpp, randn
-from difflab.sdedit import first_step
 
 
 def inpaint_to_latents(
@@ -35,7 +38,7 @@ def inpaint_to_latents(
     blend=None,
     seed=0,
 ):
-    """Pictures with their holes filled, step by step: yields a `Step` for each turn of the loop,
+    """Pictures with their holes filled, step by step: yields a `Step` for each step of the loop,
     which ``model.decode(step.x0)`` shows.
 
     image, mask, prompt: one or a list of each; a single one serves for all. Mask: 1, True or white is filled in.
@@ -50,29 +53,45 @@ def inpaint_to_latents(
     kept pixels back exactly. Raises ValueError for a mask of another size, an empty or a full one, another strength,
     a picture of another size or mode.
     """
-    pixels, hole, soft, prompts, negatives, random = all_alike(model, image, mask, blend, prompt, negative_prompt, seed)
-    check_said(prompts, guidance_scale)
-    if not callable(guidance_scale):
-        check_scale(guidance_scale)
-    start = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
-    if start == num_inference_steps:
+    channels, latent = model.unet.config.in_channels, model.vae.config.latent_channels
+    if channels not in (latent, 2 * latent + 1):
+        raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
+    count = len(model.schedule.timesteps(num_inference_steps))
+    start = first_step(count, strength)
+    if start == count:
         raise ValueError(f"strength={strength!r} of {start} steps leaves none to run: the hole would stay as it is")
-    sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start)
-
+    pixels = model.check_images(image)  # B, 3, H, W
+    asked = request(
+        model,
+        prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        combine=combine,
+        sampler=sampler,
+        seed=seed,
+        start=start,
+        pictures=pixels,
+        masks=masks.check_mask(mask, pixels.shape[-2:]),
+    )
+    pixels, hole = asked.given.values()
+    soft = None
+    if blend is not None:
+        soft = as_many(masks.as_weights(blend, hole.shape[-2:]), len(hole), "masks to blend with")
     small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
+
     clean = model.encode_pixels(pixels)  # B, 4, h, w
-    noise = randn(clean.shape, random, like=clean)
-    x = noise if strength == 1 else model.schedule.add_noise(clean, noise, sampler.timesteps[0])
+    x = noise = asked.noise(like=clean)
+    if strength < 1:
+        x = model.schedule.add_noise(clean, noise, asked.sampler.timesteps[0])
     predict_noise, put_back = model.predict_noise, small
-    if model.unet.config.in_channels > clean.shape[1]:
+    if channels > latent:
         masked = model.encode_pixels(pixels * (hole < 0.5))  # B, 4, h, w; the hole is gray
         predict_noise, put_back = see_masked(predict_noise, small, masked), None
     if soft is not None:
         put_back = masks.share(soft, model.vae_scale_factor).to(model.device)  # B, 1, h, w
     after = None if put_back is None else paste_back(model.schedule, clean, put_back, noise)
-    text, negative = model.encode_text(prompts), model.encode_text(negatives)
-    guided = classifier_free_guidance(predict_noise, text, negative, guidance_scale, combine)
-    yield from sample(guided, x, sampler, after=after)
+    yield from sample(asked.guided(predict_noise), x, asked.sampler, after=after)
 
 
 inpaint = pictures_of(
@@ -80,30 +99,6 @@ inpaint = pictures_of(
     "inpaint",
     "Pictures with their holes filled: a list of PIL images. The prompt says what the whole picture shows.",
 )
-
-
-def all_alike(model, image, mask, blend, prompt, negative_prompt, seed):
-    """What `inpaint` is given, checked, one of each for every picture: a single one is repeated.
-
-    Returns pixels (B, 3, H, W), the hole and what to blend with, or None (B, 1, H, W), prompts, negatives, generators.
-    """
-    channels, latent = model.unet.config.in_channels, model.vae.config.latent_channels
-    if channels not in (latent, 2 * latent + 1):
-        raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
-    pixels = model.check_images(image)  # B, 3, H, W
-    several = {"pictures": pixels, "masks": masks.check_mask(mask, pixels.shape[-2:])}
-    several["masks to blend with"] = [None] if blend is None else masks.as_weights(blend, pixels.shape[-2:])
-    several |= {"prompts": as_prompts(prompt), "negative prompts": as_prompts(negative_prompt)}
-    seeds = seed if isinstance(seed, list | tuple) else [seed]
-    count = max(len(seeds), *(len(several[what]) for what in ("pictures", "masks", "prompts")))
-    for what, given in several.items():
-        if len(given) not in (1, count):
-            raise ValueError(f"{len(given)} {what} for {count} pictures to be made: pass one, or one for each")
-        if len(given) != count:
-            several[what] = given * count if isinstance(given, list) else given.expand(count, *given.shape[1:])
-    if blend is None:
-        several["masks to blend with"] = None
-    return *several.values(), generators(seed, count)
 
 
 def paste_back(schedule, clean, mask, noise):
@@ -126,12 +121,7 @@ def see_masked(predict_noise, mask, masked_latent):
     predict_noise: ``model.predict_noise`` of a nine-channel model. mask: (B, 1, h, w). masked_latent: (B, 4, h, w).
     Guidance asks twice in one call; both halves see the same.
     """
-    seen = torch.cat([mask, masked_latent], dim=1)  # B, 5, h, w
-
-    def predict(x, t, text):
-        return predict_noise(torch.cat([x, seen.repeat(len(x) // len(seen), 1, 1, 1)], dim=1), t, text)
-
-    return predict
+    return see_beside(predict_noise, torch.cat([mask, masked_latent], dim=1))  # B, 5, h, w beside x
 
 
 def repaint(times=4, jump=1, sampler="ddpm"):
@@ -144,30 +134,30 @@ def repaint(times=4, jump=1, sampler="ddpm"):
     make = by_name(sampler)
     if make is dpmpp:
         raise ValueError("dpm++ remembers the step before, and after going back it is the wrong one: use ddpm or ddim")
-    for name, value in dict(times=times, jump=jump).items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a whole number from 1 up")
+    says = "a whole number from 1 up"
+    times, jump = as_whole("times", times, says, 1), as_whole("jump", jump, says, 1)
 
     def walk(schedule, num_inference_steps, *, generator=None, start=0):
         once = make(schedule, num_inference_steps, generator=generator, start=start)
+        below = dict(once.walk)
         stretches = [once.timesteps[i : i + jump] for i in range(0, len(once.timesteps), jump)]
-        timesteps = tuple(t for stretch in stretches for t in stretch * times)
-        below = dict(zip(once.timesteps, once.timesteps[1:] + (-1,), strict=True))
-        position = iter(())
+        timesteps = [t for stretch in stretches for t in stretch * times]
+        back_and_forth = tuple(zip(timesteps, timesteps[1:] + [-1], strict=True))
 
-        def step(x, t, eps):
-            nonlocal position
-            following = next(position, None)
-            if following is None:  # a new walk
-                position = iter(timesteps[1:] + (-1,))
-                following = next(position)
-            x, x0 = once.step(x, t, eps)
-            if following <= below[t]:
-                return x, x0
-            ratio = schedule.alpha_bar(following) / schedule.alpha_bar(below[t])  # of what is left, how much stays
-            return ratio.sqrt() * x + (1 - ratio).sqrt() * randn(x.shape, generator, like=x), x0
+        def begin():
+            down, levels = once.begin(), iter(back_and_forth)
 
-        return Sampler(timesteps, step)
+            def step(x, t, eps):
+                _, t_next = next(levels)
+                x, x0 = down(x, t, eps)
+                if t_next <= below[t]:
+                    return x, x0
+                ratio = schedule.alpha_bar(t_next) / schedule.alpha_bar(below[t])  # of what is left, how much stays
+                return ratio.sqrt() * x + (1 - ratio).sqrt() * randn(x.shape, generator, like=x), x0
+
+            return step
+
+        return Sampler(back_and_forth, begin)
 
     return walk
 
@@ -182,8 +172,7 @@ def outpaint(model, image, prompt, *, left=0, right=0, top=0, bottom=0, overlap=
         pixel space; further inside every pixel stays as it was. 0 keeps all, with a hard edge.
     settings: `inpaint`'s.
     """
-    if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-        raise ValueError(f"overlap={overlap!r} must be a whole number of pixels, 0 or more")
+    overlap = as_whole("overlap", overlap, "a whole number of pixels, 0 or more", 0)
     canvas, new = masks.extend(image, left=left, right=right, top=top, bottom=bottom)
     hole = masks.grow(new, overlap)
     soft = masks.soft_edge(hole, overlap) if overlap else hole

@@ -4,13 +4,15 @@ Two openings of the loop are filled. see: the U-Net looks at the picture's laten
 in all. combine: its predictions with both inputs, with the picture alone and with neither become one, by two scales.
 """
 
-import math
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
+from difflab.applications.request import pictures_of, request
+from difflab.condition import join, see_beside
+from difflab.guidance import as_scale
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, in_pairs, pictures_of
-from difflab.samplers import by_name, randn
 
 
 def instruct_pix2pix_to_latents(
@@ -25,7 +27,7 @@ def instruct_pix2pix_to_latents(
     sampler="dpm++",
     seed=0,
 ):
-    """Edited pictures, step by step: yields a `Step` for each turn of the loop,
+    """Edited pictures, step by step: yields a `Step` for each step of the loop,
     which ``model.decode(step.x0)`` shows.
 
     model: one whose U-Net has eight input channels: ``load("tiny-pix2pix")``, ``load("sd15-pix2pix")``.
@@ -42,22 +44,26 @@ def instruct_pix2pix_to_latents(
             f"this U-Net has {channels} input channels, and to see a picture beside the noise it needs {wanted}: "
             "load('tiny-pix2pix'), or load('sd15-pix2pix')"
         )
-    images, prompts = in_pairs(image, prompt, seed)
-    negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
-    check_said(prompts, guidance_scale)
-    check_scales(guidance_scale, image_guidance_scale)
-    random = generators(seed, len(prompts))
-    sampler = by_name(sampler)(model.schedule, num_inference_steps, generator=random)
-    model.check_images(images)
-
-    def see(x, t, picture, text):
-        return model.predict_noise(torch.cat([x, picture], dim=1), t, text)  # B, 8, h, w
-
-    picture = model.encode_image(images) / model.vae.config.scaling_factor  # B, 4, h, w; unscaled, as it was trained
-    predict_noise = two_scale_guidance(
-        see, picture, model.encode_text(prompts), model.encode_text(negatives), guidance_scale, image_guidance_scale
+    scales = as_scale(guidance_scale), as_scale(image_guidance_scale, "image_guidance_scale")
+    asked = request(
+        model,
+        prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        sampler=sampler,
+        seed=seed,
+        pictures=model.check_images(image),
     )
-    yield from sample(predict_noise, randn(picture.shape, random, like=picture), sampler)
+    picture = as_seen(model, asked.given["pictures"])
+    predict_noise = two_scale_guidance(
+        lambda x, t, picture, text: see_picture(model.predict_noise, picture)(x, t, text),
+        picture,
+        model.encode_text(asked.prompts),
+        model.encode_text(asked.negatives),
+        *scales,
+    )
+    yield from sample(predict_noise, asked.noise(like=picture), asked.sampler)
 
 
 instruct_pix2pix = pictures_of(
@@ -67,9 +73,27 @@ instruct_pix2pix = pictures_of(
 )
 
 
+def as_seen(model, pixels: Tensor) -> Tensor:
+    """The latents of pictures as this U-Net was trained to see them, unscaled: (B, 3, H, W) -> (B, 4, h, w)."""
+    return model.encode_pixels(pixels) / model.vae.config.scaling_factor
+
+
+def see_picture(predict_noise: Callable, picture: Tensor) -> Callable:
+    """Fills ``see``: predict_noise(x, t, condition) for a U-Net that looks at a picture's latent beside x.
+
+    predict_noise: ``model.predict_noise`` of an eight-channel model. picture: (B, 4, h, w), from `as_seen`.
+    """
+    return see_beside(predict_noise, picture)
+
+
 def two_scale_guidance(
-    predict_noise, picture, text_embedding, negative_embedding, guidance_scale, image_guidance_scale
-):
+    predict_noise: Callable,
+    picture: Tensor,
+    text_embedding: Tensor,
+    negative_embedding: Tensor,
+    guidance_scale: float,
+    image_guidance_scale: float,
+) -> Callable[[Tensor, int], Tensor]:
     """Close over picture and text: returns predict_noise(x, t) -> eps, guided by both. Equation 3 of the paper,
 
         eps = nothing + image_guidance_scale * (picture - nothing) + guidance_scale * (both - picture),
@@ -80,26 +104,17 @@ def two_scale_guidance(
     predict_noise: (x, t, picture, embedding) -> eps. picture: (B, 4, h, w), and zeros in its place for none.
     text_embedding, negative_embedding: (B, tokens, d), the instruction and what stands for none (usually "").
     """
-    check_scales(guidance_scale, image_guidance_scale)
+    text_scale, image_scale = as_scale(guidance_scale), as_scale(image_guidance_scale, "image_guidance_scale")
     questions = [
-        (1 - image_guidance_scale, torch.zeros_like(picture), negative_embedding),
-        (image_guidance_scale - guidance_scale, picture, negative_embedding),
-        (guidance_scale, picture, text_embedding),
+        (1 - image_scale, torch.zeros_like(picture), negative_embedding),
+        (image_scale - text_scale, picture, negative_embedding),
+        (text_scale, picture, text_embedding),
     ]
     weights, pictures, texts = zip(*(question for question in questions if question[0] != 0), strict=True)
-    pictures, texts = torch.cat(pictures), torch.cat(texts)  # up to 3B each
+    pictures, texts = join(*pictures), join(*texts)  # up to 3B each
 
     def guided(x, t):
         answers = predict_noise(torch.cat([x] * len(weights)), t, pictures, texts).chunk(len(weights))
         return sum(weight * eps for weight, eps in zip(weights, answers, strict=True))
 
     return guided
-
-
-def check_scales(guidance_scale, image_guidance_scale):
-    """Raises ValueError unless both are finite numbers."""
-    for name, scale in dict(guidance_scale=guidance_scale, image_guidance_scale=image_guidance_scale).items():
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
-            raise ValueError(
-                f"{name}={scale!r} must be a finite number: 0 ignores it, 1 is as trained, above 1 is more"
-            )

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from difflab import clip, model
-from difflab.model import pick_device, pick_dtype
+from difflab import clip, loading
+from difflab.loading import pick_device, pick_dtype
 
 STORED = 4  # bytes: the hub's files hold float32, whatever precision one computes in
 ALLOWANCE = 2  # beside the tensors alive at once, the libraries set memory aside: as much again is an estimate
@@ -29,25 +29,29 @@ class Published(NamedTuple):
     settings: dict[str, float]
 
 
-def _stable_diffusion(name, text_encoder, unet, alive, instead, **settings):
+def _stable_diffusion(name, text_encoders, unet, alive, instead, **settings):
     weights = "diffusion_pytorch_model.safetensors"
-    files = {"text_encoder/model.safetensors": text_encoder, f"unet/{weights}": unet, f"vae/{weights}": 83_653_863}
-    return Published(model.HUB[name], files, alive, instead, {"guidance_scale": 7.5, **settings})
+    folders = ("text_encoder", "text_encoder_2")[: len(text_encoders)]
+    files = {f"{folder}/model.safetensors": size for folder, size in zip(folders, text_encoders, strict=True)}
+    files |= {f"unet/{weights}": unet, f"vae/{weights}": 83_653_863}
+    return Published(loading.HUB[name], files, alive, instead, {"guidance_scale": 7.5, **settings})
 
 
-VIT_L, VIT_H = 123_060_480, 340_387_840  # text encoders: CLIP's, and OpenCLIP's without its last layer
-AT_512, AT_768 = 201_326_592, 452_984_832  # by the side of the picture
+VIT_L, VIT_H = (123_060_480,), (340_387_840,)  # text encoders: CLIP's, and OpenCLIP's without its last layer
+VIT_L_AND_G = (*VIT_L, 694_659_840)
+AT_512, AT_768, AT_1024 = 201_326_592, 452_984_832, 805_306_368  # by the side of the picture
 PUBLISHED = {
     "sd15": _stable_diffusion("sd15", VIT_L, 859_520_964, AT_512, "tiny"),
     "sd21": _stable_diffusion("sd21", VIT_H, 865_910_724, AT_768, "sd21-base"),
     "sd21-base": _stable_diffusion("sd21-base", VIT_H, 865_910_724, AT_512, "sd15"),
+    "sdxl": _stable_diffusion("sdxl", VIT_L_AND_G, 2_567_463_684, AT_1024, "sd15", guidance_scale=5.0),
     "sd15-pix2pix": _stable_diffusion(
         "sd15-pix2pix", VIT_L, 859_532_484, AT_512, "tiny-pix2pix", image_guidance_scale=1.5
     ),
     "sd15-inpaint": _stable_diffusion("sd15-inpaint", VIT_L, 859_535_364, AT_512, "tiny-inpaint"),
     "clip-sd15": Published(clip.HUB["sd15"], {"model.safetensors": 427_616_513}, 269_484_032, "clip-tiny", {}),
 }
-SHIPPED = ("tiny", *model.ADDED, "clip-tiny")
+SHIPPED = ("tiny", *loading.ADDED, "clip-tiny")
 
 
 class Choice(NamedTuple):
@@ -109,7 +113,7 @@ class Plan(NamedTuple):
         """Load the best choice, as `difflab.load` does (or `difflab.clip.load`, if that was asked for)."""
         if self.best.name.startswith("clip-"):
             return clip.load(self.best.name.removeprefix("clip-"), device=self.device)
-        return model.load(self.best.name, device=self.device, dtype=self.best.dtype)
+        return loading.load(self.best.name, device=self.device, dtype=self.best.dtype)
 
     def __str__(self):
         on = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type.upper()
@@ -148,7 +152,7 @@ def plan(name="sd15", *, device=None, dtype=None):
 def _choice(name, dtype, memory):
     from huggingface_hub import constants, try_to_load_from_cache
 
-    published, size = PUBLISHED[name], model.DTYPES[dtype].itemsize
+    published, size = PUBLISHED[name], loading.DTYPES[dtype].itemsize
     cache = Path(constants.HF_HUB_CACHE)
     missing = [
         weights
@@ -171,7 +175,7 @@ def _free_memory(device):
     """Bytes of memory that are free on a device; Apple's GPU shares the processor's."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    import psutil  # accelerate brings it
+    import psutil
 
     return psutil.virtual_memory().available
 

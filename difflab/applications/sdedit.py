@@ -5,10 +5,10 @@ Noise a picture part-way and denoise it with a new prompt: what the noise hides 
 
 import torch
 
-from difflab.guidance import classifier_free_guidance, guide
+from difflab.applications.request import pictures_of, request
+from difflab.checks import as_number
+from difflab.guidance import guide
 from difflab.loop import Step, sample
-from difflab.model import as_prompts, check_said, generators, in_pairs, pictures_of
-from difflab.samplers import by_name, randn
 
 
 def sdedit_to_latents(
@@ -24,7 +24,7 @@ def sdedit_to_latents(
     sampler="dpm++",
     seed=0,
 ):
-    """Pictures changed toward the prompt, step by step: yields a `Step` for each turn of the loop that is taken.
+    """Pictures changed toward the prompt, step by step: yields a `Step` for each step of the loop that is taken.
 
     image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
         with several prompts, or one prompt with several pictures, is repeated.
@@ -33,26 +33,28 @@ def sdedit_to_latents(
         the autoencoder sees it; 1 takes all, from pure noise: the very picture of `text_to_image`.
     The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
     """
-    images, prompts = in_pairs(image, prompt, seed)
-    negatives = as_prompts(negative_prompt, len(prompts), "negative prompts")
-    check_said(prompts, guidance_scale)
-    random = generators(seed, len(prompts))
-    sampler = by_name(sampler)
-    skip = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
-    model.check_images(images)
-
-    predict_noise = classifier_free_guidance(
-        model.predict_noise, model.encode_text(prompts), model.encode_text(negatives), guidance_scale, combine
+    count = len(model.schedule.timesteps(num_inference_steps))
+    skip = first_step(count, strength)
+    asked = request(
+        model,
+        prompt,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        combine=combine,
+        sampler=sampler,
+        seed=seed,
+        start=min(skip, count - 1),
+        pictures=model.check_images(image),
     )
-    z0 = model.encode_image(images)  # B, 4, h, w
-    if skip == num_inference_steps:
-        yield Step(-1, -1, z0, z0, torch.zeros_like(z0))  # no turn is taken: the clean end is where it begins
+    z0 = model.encode_pixels(asked.given["pictures"])  # B, 4, h, w
+    if skip == count:
+        yield Step(-1, -1, z0, z0, torch.zeros_like(z0))  # no step is taken: the clean end is where it begins
         return
-    sampler = sampler(model.schedule, num_inference_steps, generator=random, start=skip)
-    x = noise = randn(z0.shape, random, like=z0)
+    x = noise = asked.noise(like=z0)
     if skip > 0:  # at strength 1 nothing of the picture is left
-        x = model.schedule.add_noise(z0, noise, sampler.timesteps[0])
-    yield from sample(predict_noise, x, sampler)
+        x = model.schedule.add_noise(z0, noise, asked.sampler.timesteps[0])
+    yield from sample(asked.guided(), x, asked.sampler)
 
 
 sdedit = pictures_of(
@@ -69,8 +71,6 @@ def first_step(num_inference_steps, strength):
     it is 28, because in floating point 50 * 0.58 is a little below 29. Raises ValueError for a strength that is no
     number from 0 to 1.
     """
-    if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-        raise ValueError(
-            f"strength={strength!r} must be a number from 0 (the picture stays) to 1 (only the prompt counts)"
-        )
+    says = "a number from 0 (the picture stays) to 1 (only the prompt counts)"
+    strength = as_number("strength", strength, says, 0, 1)
     return num_inference_steps - int(num_inference_steps * strength)

@@ -18,11 +18,13 @@ from difflib import SequenceMatcher
 import torch
 import torch.nn.functional as F
 
-from difflab.attention import edit, heat_map, token_positions
-from difflab.guidance import classifier_free_guidance, guide
+from difflab.applications.request import pictures_of, request
+from difflab.attention import edit, heat_map, layers_of, token_positions
+from difflab.checks import as_number
+from difflab.guidance import guide
+from difflab.inputs import as_many, as_prompts, as_seeds
 from difflab.loop import sample
-from difflab.model import as_prompts, check_said, generators, pictures_of
-from difflab.samplers import by_name, ddim, randn
+from difflab.samplers import by_name, ddim
 
 SMALL_GRID = 16**2  # self-attention is taken over on grids of so many places at most, as in the paper's code
 BLEND_FROM = 0.2  # share of the steps before the local blend begins: until then the maps say little
@@ -125,7 +127,7 @@ def prompt_to_prompt_to_latents(
     sampler="ddim",
     seed=0,
 ):
-    """The source's picture and the target's, step by step: yields a `Step` for each turn of the loop,
+    """The source's picture and the target's, step by step: yields a `Step` for each step of the loop,
     which ``model.decode(step.x0)`` shows.
 
     source_prompt, target_prompt: str, or lists of equal length N, whose pairs are drawn at once.
@@ -145,52 +147,53 @@ def prompt_to_prompt_to_latents(
     pairs = len(sources)
     if len(targets) != pairs:
         raise ValueError(f"{pairs} source prompts and {len(targets)} target prompts: give a target for each source")
-    negatives = as_prompts(negative_prompt, pairs, "negative prompts")
-    check_said(sources + targets, guidance_scale)
-    cross_steps = steps_of("cross_replace_steps", cross_replace_steps, num_inference_steps)
-    self_steps = steps_of("self_replace_steps", self_replace_steps, num_inference_steps)
-    cross_change = change(model.tokenizer, sources, targets)
-    blend_places = local_blend and blend_positions(model.tokenizer, sources, targets, local_blend)
-    make_sampler = by_name(sampler)
-    if inverted is not None:
-        check_inverted(inverted, (num_inference_steps + 1, pairs, *model.latent_shape), sampler, latents)
-        latents = inverted[0]
-    random = [*generators(seed, pairs), *generators(seed, pairs)]  # of one seed for both of a pair
-    sampler = make_sampler(model.schedule, num_inference_steps, generator=random)
-
-    if latents is None:
-        x = randn((2 * pairs, *model.latent_shape), random).to(model.device)  # 2N, 4, h, w
-    elif latents.shape == (pairs, *model.latent_shape):
-        x = torch.cat([latents, latents]).to(model.device)
-    else:
-        raise ValueError(f"latents are {tuple(latents.shape)}: {pairs} pairs need {(pairs, *model.latent_shape)}")
-    predict_noise = classifier_free_guidance(
-        model.predict_noise,
-        model.encode_text(sources + targets),
-        model.encode_text(negatives * 2),
-        guidance_scale,
-        combine,
+    asked = request(
+        model,
+        sources + targets,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=as_many(as_prompts(negative_prompt), pairs, "negative prompts") * 2,
+        combine=combine,
+        sampler=sampler,
+        seed=as_seeds(seed, pairs) * 2,  # one for both of a pair
     )
-    maps = {}
+    timesteps, binds = asked.sampler.timesteps, dict(pictures=2 * pairs)
+    crossed = first_timesteps("cross_replace_steps", cross_replace_steps, timesteps)
+    own = first_timesteps("self_replace_steps", self_replace_steps, timesteps)
+    cross_change = change(model.tokenizer, sources, targets)
+    blended = local_blend and blend_positions(model.tokenizer, sources, targets, local_blend)
+    for kind in ("cross", "self"):
+        layers_of(model.unet, kind)  # raises where there is nothing to change
+    if inverted is not None:
+        check_inverted(inverted, (len(timesteps) + 1, pairs, *model.latent_shape), sampler, latents)
+        latents = inverted[0]
+    if latents is not None and latents.shape != (pairs, *model.latent_shape):
+        raise ValueError(f"latents are {tuple(latents.shape)}: {pairs} pairs need {(pairs, *model.latent_shape)}")
+
+    x = asked.noise() if latents is None else torch.cat([latents, latents]).to(model.device)  # 2N, 4, h, w
+    guided, maps = asked.guided(), {}
+
+    def predict_noise(x, t):
+        with ExitStack() as held:  # the edits hold while the network is asked, and no longer
+            if t in crossed:
+                held.enter_context(edit(model.unet, cross_change, **binds))
+            if t in own:
+                held.enter_context(edit(model.unet, inject, kind="self", positions=SMALL_GRID, **binds))
+            if blended:  # entered last, so it sees the probabilities that are used
+                held.enter_context(edit(model.unet, adding_up(maps), positions=SMALL_GRID, **binds))
+            return guided(x, t)
 
     def after(step):
         source, target = step.x.chunk(2)
-        done = sampler.timesteps.index(step.t) + 1
+        done = timesteps.index(step.t) + 1
         if inverted is not None:
             source = inverted[done].to(source)
-        if blend_places and done > BLEND_FROM * num_inference_steps:
-            mask = blend_mask(maps, blend_places, source.shape[-2:]).to(source)
+        if blended and done > BLEND_FROM * len(timesteps):
+            mask = blend_mask(maps, blended, source.shape[-2:]).to(source)
             target = source + mask * (target - source)
         return torch.cat([source, target])
 
-    with ExitStack() as opened:
-        cross = in_first_steps(cross_change, cross_steps)
-        opened.enter_context(edit(model.unet, cross, kind="cross", pictures=2 * pairs))
-        own = in_first_steps(inject_small, self_steps)
-        opened.enter_context(edit(model.unet, own, kind="self", pictures=2 * pairs))
-        if blend_places:  # opened last, so it sees the shares that were used
-            opened.enter_context(edit(model.unet, adding_up(maps), kind="cross", pictures=2 * pairs))
-        yield from sample(predict_noise, x, sampler, after=after)
+    yield from sample(predict_noise, x, asked.sampler, after=after)
 
 
 prompt_to_prompt = pictures_of(
@@ -200,27 +203,13 @@ prompt_to_prompt = pictures_of(
 )
 
 
-def in_first_steps(change, steps):
-    """The change in the first so many steps; none afterwards."""
-    return lambda probs, site: change(probs, site) if site.call < steps else probs
-
-
-def inject_small(probs, site):
-    """`inject`, on small grids. Large ones draw the details, which are the target's own."""
-    return inject(probs, site) if site.positions <= SMALL_GRID else probs
-
-
 def adding_up(maps):
-    """A change that changes nothing: it adds up what is looked at in ``maps``, in the form of `record`'s, one for each
-    layer.
-
-    Small grids only: a large network's every map of every step would be gigabytes.
-    """
+    """A change that changes nothing: it adds up in ``maps`` what is looked at, a sum for each layer in place of the
+    list of steps that `record` keeps."""
 
     def added(probs, site):
-        if site.positions <= SMALL_GRID:
-            new = probs.detach().mean(1).cpu()  # 2N, positions, tokens
-            maps[site.layer] = [maps[site.layer][0] + new if site.layer in maps else new]
+        new = probs.detach().mean(1).cpu()  # 2N, positions, tokens
+        maps[site.layer] = [maps[site.layer][0] + new if site.layer in maps else new]
         return probs
 
     return added
@@ -244,11 +233,10 @@ def blend_mask(maps, places, size):
 # -- what is given ----------------------------------------------------------------------------------------------------
 
 
-def steps_of(name, share, num_inference_steps):
-    """How many of the steps a share of them is. Raises ValueError unless it is from 0 to 1."""
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise ValueError(f"{name}={share!r} must be a number from 0 (at no step) to 1 (at every step)")
-    return round(share * num_inference_steps)
+def first_timesteps(name, fraction, timesteps):
+    """The first of the timesteps, that fraction of them. Raises ValueError unless it is from 0 to 1."""
+    says = "a number from 0 (at no step) to 1 (at every step)"
+    return set(timesteps[: round(as_number(name, fraction, says, 0, 1) * len(timesteps))])
 
 
 def blend_positions(tokenizer, sources, targets, local_blend):

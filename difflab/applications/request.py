@@ -1,0 +1,113 @@
+"""What every application is asked for, checked whole before any work; and how its steps become pictures."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from difflab.guidance import as_scales, classifier_free_guidance, guide
+from difflab.inputs import as_many, as_prompts, check_said, generators
+from difflab.model import LatentDiffusion, text_computed_once
+from difflab.samplers import Sampler, by_name, randn
+
+
+class Request(NamedTuple):
+    """What is to be made, one of each for every picture. Nothing has been computed yet.
+
+    given: what else the application gets, such as pixels, under the names that `request` was given.
+    """
+
+    model: LatentDiffusion
+    prompts: list[str]
+    negatives: list[str]
+    guidance_scale: Any
+    combine: Callable
+    sampler: Sampler
+    generators: list[torch.Generator]
+    given: dict
+
+    def noise(self, like: Tensor | None = None) -> Tensor:
+        """N(0, I), each picture's from its own seed, on the model's device: (B, 4, h, w), of the model's own size or of
+        that of ``like``."""
+        shape = self.model.latent_shape if like is None else like.shape[1:]
+        return randn((len(self.prompts), *shape), self.generators).to(self.model.device)
+
+    def guided(self, predict_noise: Callable | None = None) -> Callable[[Tensor, int], Tensor]:
+        """predict_noise(x, t) -> eps, with the texts closed over and guided; of the model itself, if none is given."""
+        return classifier_free_guidance(
+            predict_noise or self.model.predict_noise,
+            self.model.encode_text(self.prompts),
+            self.model.encode_text(self.negatives),
+            self.guidance_scale,
+            self.combine,
+        )
+
+
+def request(
+    model: LatentDiffusion,
+    prompt: str | list[str],
+    *,
+    num_inference_steps: int,
+    guidance_scale: float | Callable,
+    negative_prompt: str | list[str] = "",
+    combine: Callable = guide,
+    sampler: str | Callable = "dpm++",
+    seed: int | list[int] = 0,
+    start: int = 0,
+    **given: Tensor | None,
+) -> Request:
+    """Check what an application is asked for; a single prompt, picture or mask serves for all, as `Request` holds them.
+
+    There are as many pictures as prompts, as seeds of a list, or as tensors in ``given`` have rows, whichever is more.
+    given: tensors with the batch first, or None. start: how many of the first steps are left out.
+    Raises ValueError, before any work, for what is not as the application's documentation says.
+    """
+    if not callable(combine):
+        raise ValueError(f"combine={combine!r} must be a function of two predictions and a scale: guide, rescaled(0.7)")
+    as_scales(guidance_scale)
+    prompts, negatives = as_prompts(prompt), as_prompts(negative_prompt)
+    seeds = seed if isinstance(seed, list | tuple) else [seed]
+    count = max(len(prompts), len(seeds), *(len(each) for each in given.values() if each is not None))
+    prompts, negatives = as_many(prompts, count, "prompts"), as_many(negatives, count, "negative prompts")
+    check_said(prompts, guidance_scale)
+    random = generators(seed, count)
+    return Request(
+        model,
+        prompts,
+        negatives,
+        guidance_scale,
+        combine,
+        by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start),
+        random,
+        {name: each if each is None else as_many(each, count, name) for name, each in given.items()},
+    )
+
+
+def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
+    """The function that walks an application's generator of Steps to its end and decodes: a list of PIL images.
+
+    It has the generator's arguments and defaults, and ``progress``, a function that is called with each Step; and its
+    documentation, but for the first paragraph, which is ``summary``.
+    """
+
+    @torch.inference_mode()
+    def draw(model, *arguments, progress=None, **settings):
+        if progress is not None and not callable(progress):
+            raise ValueError(f"progress={progress!r} must be a function of one Step, or None")
+        with text_computed_once(model.unet):
+            for step in to_latents(model, *arguments, **settings):
+                if progress is not None:
+                    progress(step)
+        return model.decode(step.x)
+
+    functools.update_wrapper(draw, to_latents)
+    signature = inspect.signature(to_latents)
+    progress = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=None)
+    draw.__signature__ = signature.replace(parameters=[*signature.parameters.values(), progress])
+    draw.__name__ = draw.__qualname__ = name
+    _, *details = to_latents.__doc__.split("\n\n", 1)
+    draw.__doc__ = "\n\n".join([summary, *details])
+    return draw

@@ -1,0 +1,123 @@
+"""What comes in and goes out, checked and converted before any work: numbers, seeds, prompts, pictures.
+
+Outside: PIL pictures (or uint8 arrays, H x W x 3), prompts as str or list of str. Inside: float tensors (B, 3, H, W) in
+[-1, 1]. A bad value raises a ValueError that says what it was and what would do.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from difflab.checks import as_whole
+from difflab.samplers import randn
+
+
+def as_seeds(seed: int | list[int], count: int) -> list[int]:
+    """One seed for each of ``count`` pictures: a number stands for seed, seed + 1, ...; a list is taken as it is.
+
+    Raises ValueError for anything but whole numbers from 0 up, and for a list of another length.
+    """
+    says = "a whole number from 0 up, or a list of them, one for each picture"
+    if not isinstance(seed, list | tuple):
+        first = as_whole("seed", seed, says, 0, 2**62)
+        return list(range(first, first + count))
+    if len(seed) != count:
+        raise ValueError(f"{len(seed)} seeds for {count} pictures: pass one for each, or a single number")
+    return [as_whole("seed", each, says, 0, 2**63 - 1) for each in seed]
+
+
+def generators(seed: int | list[int], count: int) -> list[torch.Generator]:
+    """One CPU random generator for each picture, so that a picture does not depend on its neighbors in the batch."""
+    return [torch.Generator().manual_seed(each) for each in as_seeds(seed, count)]
+
+
+def noise(shape: tuple[int, ...], seed: int | list[int]) -> torch.Tensor:
+    """N(0, I) of shape (B, C, H, W), on the CPU: picture i from seed + i, or from the i-th seed of a list."""
+    return randn(shape, generators(seed, shape[0]))
+
+
+def to_images(x: torch.Tensor) -> list[Image.Image]:
+    """Tensors (B, 3, H, W) in [-1, 1] -> a list of PIL pictures."""
+    x = ((x.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return [Image.fromarray(array) for array in x.permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def as_arrays(images) -> list[np.ndarray]:
+    """One picture or a list of them, PIL in mode RGB or uint8 (H, W, 3), as a list of such arrays.
+
+    Raises ValueError, saying what to do, for no picture and for anything else.
+    """
+    images = list(images) if isinstance(images, list | tuple) else [images]
+    if not images:
+        raise ValueError("there is no picture: pass one or a list of them")
+    for image in images:
+        if isinstance(image, Image.Image):
+            if image.mode != "RGB":
+                raise ValueError(f"the picture's mode is {image.mode!r}; use image.convert('RGB')")
+        elif not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            what = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(f"a picture is a PIL image or a uint8 array (H, W, 3), not {what}")
+    return [np.asarray(image) for image in images]
+
+
+def fit_image(image, size: int) -> Image.Image:
+    """Any picture as a PIL one that a model of this ``image_size`` takes: RGB, its middle square, size x size pixels.
+
+    image: PIL, in any mode and size, or a uint8 array. Warns of what was done to it; a picture that fits comes back as
+    it is. Nothing else in this package resizes a picture. Raises ValueError for a size below 1 and for no picture.
+    """
+    size = as_whole("size", size, "a whole number of pixels: pass model.image_size", 1)
+    if not isinstance(image, Image.Image):
+        (array,) = as_arrays(image)
+        image = Image.fromarray(array)
+    (width, height), mode, done = image.size, image.mode, []
+    if mode != "RGB":
+        image = image.convert("RGB")
+        done.append("converted to RGB")
+    if width != height:
+        done.append("cut to its middle square")
+    if min(width, height) != size:
+        done.append(f"resized to {size} x {size}")
+    if done:
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        warnings.warn(f"the picture was {width} x {height}, {mode}: {', '.join(done)}", stacklevel=2)
+    return image
+
+
+def warn_of_cut(tokenizer, prompts, window):
+    """Warn the caller's caller, naming the words, of every prompt that does not fit into a window of so many tokens."""
+    kept = window - 2  # a start and an end token frame the words
+    for prompt in prompts:
+        words = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
+        if len(words) > kept:
+            warnings.warn(
+                f"the prompt has {len(words)} tokens and the model reads {kept}; cut off at the end: "
+                f"{tokenizer.decode(words[kept:])!r}",
+                stacklevel=3,
+            )
+
+
+def as_prompts(prompts: str | list[str]) -> list[str]:
+    """A prompt or several, as a list of str. Raises ValueError for anything else, and for none."""
+    listed = [prompts] if isinstance(prompts, str) else prompts
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(p, str) for p in listed):
+        raise ValueError(f"a prompt is a str or a list of str, not {prompts!r}")
+    return list(listed)
+
+
+def check_said(prompts: list[str], guidance_scale) -> None:
+    """Raises ValueError for a prompt without a word, unless guidance_scale is 0, so that text plays no part."""
+    if guidance_scale != 0 and not all(prompt.strip() for prompt in prompts):
+        raise ValueError("the prompt is empty: say in words what is wanted, or pass guidance_scale=0 to do without it")
+
+
+def as_many(given, count: int, what: str):
+    """``count`` of what is given, a list or a tensor with the batch first: a single one serves for all, several have to
+    be as many. Raises ValueError otherwise; ``what`` is how the message calls them."""
+    if len(given) not in (1, count):
+        raise ValueError(f"{len(given)} {what} for {count} pictures: pass one, or one for each")
+    if len(given) == count:
+        return given
+    return given * count if isinstance(given, list) else given.expand(count, *given.shape[1:])

@@ -1,0 +1,175 @@
+"""Pictures that move under one's hand: frames under a slider, controls that draw anew, a picture to paint on."""
+
+import base64
+import functools
+import hashlib
+import html
+import io
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from difflab.masks import drawn
+from difflab.show import as_picture, as_pictures, strip
+
+_number = itertools.count(1)  # of sliders, so that each has a name of its own on its page
+
+
+def slider(images, labels=None, *, width=256, alt=None):
+    """Frames under a slider, in plain HTML: works in a notebook, in the built page and from a file, with no kernel.
+
+    Args:
+        images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
+        labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
+        width: the width on the page, in CSS pixels.
+
+    Raises:
+        ValueError: no frames, a label too many or too few.
+    """
+    from IPython.display import HTML
+
+    images = as_pictures(images, labels)
+    labels = [str(label) for label in labels] if labels is not None else [str(n + 1) for n in range(len(images))]
+    alt = alt or f"{len(images)} frames under a slider, from {labels[0]} to {labels[-1]}."
+    name = f"difflab-slider-{next(_number)}-{_digest(images)}"
+    frames = "".join(
+        f'<img src="{_data_url(image)}" alt="{html.escape(f"{alt} {label}")}" width="{width}"'
+        f' style="image-rendering:{"pixelated" if image.width < width else "auto"};max-width:100%"'
+        f"{'' if number == 0 else ' hidden'}>"
+        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+    )
+    return HTML(
+        f'<figure id="{name}" class="difflab-slider" style="margin:0" '
+        'data-lm-suppress-shortcuts="true" onkeydown="event.stopPropagation()" '  # else JupyterLab takes the arrow keys
+        f'data-labels="{html.escape(json.dumps(labels))}">{frames}'
+        f'<div style="display:flex;gap:.8em;align-items:center;max-width:100%;width:{max(width, 220)}px">'
+        f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '
+        f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" '
+        f'oninput="{html.escape(script("slider"))}">'
+        f"<output>{html.escape(labels[0])}</output></div></figure>"
+    )
+
+
+def explorer(draw, **controls):
+    """Controls over pictures: whenever one is moved, `draw` is called with the values of all. Live where a kernel runs.
+
+    Args:
+        draw: a function of the controls' values that returns a list of pictures. A ValueError shows as one line;
+            anything else, and what is printed, shows as it comes.
+        controls: by the names of draw's parameters, an ipywidget or what `ipywidgets.interact` makes one of: a text,
+            (min, max, step), a list of choices, True. They begin at draw's own defaults, where it has them.
+
+    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. Where no kernel listens, as in the built book,
+    the first pictures stand in its place, with a sentence that says so.
+    """
+    import ipywidgets
+
+    @functools.wraps(draw)
+    def show_pictures(**values):
+        try:
+            pictures = draw(**values)
+        except ValueError as error:
+            print(" ".join(str(error).split()))
+            return None
+        settings = [f"{name} {value!r}" for name, value in values.items()]
+        return strip(pictures, size=1.8, alt="Drawn with " + ", ".join(settings) + ".")
+
+    panel = ipywidgets.interactive(show_pictures, {"auto_display": True}, **controls)
+    for control in panel.kwargs_widgets:
+        control.style.description_width = "11em"  # names of parameters are long
+        control.layout.width = "32em"
+        if control.has_trait("continuous_update"):
+            control.continuous_update = False  # a picture takes longer than a pixel of the slider
+    first = panel.result.data if panel.result else ""
+    names = ", ".join(control.description for control in panel.kwargs_widgets)
+    still = f"<p>Live in the notebook: there, controls for {html.escape(names)} stand here and draw it anew.</p>"
+
+    def with_pictures(**_):
+        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": first + still}
+
+    if "google.colab" not in sys.modules:  # Colab is always live
+        panel._repr_mimebundle_ = with_pictures
+    return panel
+
+
+def painter(image, fill, *, strokes="", prompt="", width=320):
+    """Paint a mask over a picture with the mouse, say what should be there, and see it filled in.
+
+    Args:
+        image: the picture.
+        fill: (picture, mask, prompt) -> a list of pictures; the mask is (H, W) bool. A ValueError shows as one line.
+        strokes: the drawing to begin with, as `difflab.masks.drawn` reads it. It stands in a text field, one stroke a
+            line: the mouse writes there, and so can you where no mouse can.
+        prompt: the words to begin with.
+        width: of the picture on the page, in CSS pixels.
+
+    Returns the panel, an ipywidgets.VBox, to be the last line of a cell. It needs no extension of Jupyter or Colab.
+    Where no kernel listens, as in the built book, what it shows at first stands in its place, with a sentence.
+    """
+    import ipywidgets
+
+    image = as_picture(image)
+    size = (image.height, image.width)
+    height = round(width * image.height / image.width)
+    canvas = ipywidgets.HTML(
+        f'<div style="position:relative;width:{width}px;height:{height}px">'
+        f'<img src="{_data_url(image)}" alt="the picture to paint on" width="{width}" height="{height}" '
+        f'onload="{html.escape(script("painter"))}">'
+        f'<canvas width="{width}" height="{height}" tabindex="0" aria-label="paint what is to be filled in" '
+        'style="position:absolute;left:0;top:0;opacity:.6;cursor:crosshair;touch-action:none"></canvas></div>'
+        '<select aria-label="tool"><option>brush</option><option>rectangle</option></select> '
+        '<label>width <input type="range" min="2" max="40" value="14"></label> '
+        '<button class="undo" type="button">undo</button> <button class="clear" type="button">clear</button>'
+    )
+    wide = ipywidgets.Layout(width="32em")
+    text = ipywidgets.Textarea(strokes, description="strokes", layout=wide, rows=4)
+    words = ipywidgets.Text(prompt, description="prompt", layout=wide)
+    button, answer = ipywidgets.Button(description="fill in", button_style="primary"), ipywidgets.HTML()
+
+    def filled(*_):
+        try:
+            mask = drawn(text.value, size)
+            pictures = fill(image, mask, words.value)
+        except ValueError as error:
+            answer.value = f"<p>{html.escape(' '.join(str(error).split()))}</p>"
+        else:
+            hole = PIL.Image.fromarray(
+                np.where(mask[..., None], 128, np.asarray(image.convert("RGB"))).astype(np.uint8)
+            )
+            labels = ["the hole", *[""] * len(pictures)]
+            alt = f"The picture with a hole, then filled in: {words.value}."
+            answer.value = strip([hole, *pictures], labels, size=1.8, alt=alt).data
+
+    button.on_click(filled)
+    if strokes and prompt:
+        filled()
+    panel = ipywidgets.VBox([canvas, text, words, button, answer])
+    panel.add_class("difflab-painter")
+    still = "<p>Live in the notebook: there, a picture to paint on and a field for the prompt stand here.</p>"
+
+    def with_pictures(**_):
+        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": answer.value + still}
+
+    if "google.colab" not in sys.modules:  # Colab is always live
+        panel._repr_mimebundle_ = with_pictures
+    return panel
+
+
+@functools.cache
+def script(name):
+    """What a control does, in JavaScript."""
+    return (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
+
+
+def _data_url(image):
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _digest(images):
+    return hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:8]
