@@ -1,7 +1,12 @@
 """Prompt-to-prompt: the source never notices the target, shares go where they should, and bad input is told so."""
 
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
 
 from difflab import invert, parity, prompt_to_prompt, prompt_to_prompt_to_latents, text_to_latents
 from difflab.applications.prompt_to_prompt import BLEND_FROM, alignment, blend_mask, inject, refine, replace, reweight
@@ -160,6 +165,50 @@ def test_recording_around_it_sees_each_prompts_own_attention(random_model):
     with record(random_model.unet, pictures=2) as own, record(random_model.unet, pictures=2):
         last_of(random_model)
     assert all(len(calls) == 4 for calls in own.values())
+
+
+def test_what_is_drawn_meanwhile_is_drawn_as_ever(random_model):
+    """The edits hold while the network is asked, not while a generator sleeps."""
+    alone = last_of(random_model)
+    *_, plain = text_to_latents(random_model, "a dog", num_inference_steps=3)
+    walk = prompt_to_prompt_to_latents(random_model, CAT, DOG, local_blend=("cat", "dog"), **FEW)
+    next(walk)
+    processors = {type(processor).__name__ for processor in random_model.unet.attn_processors.values()}
+    assert processors == {"AttnProcessor2_0"}
+    *_, meanwhile = text_to_latents(random_model, "a dog", num_inference_steps=3)
+    assert torch.equal(meanwhile.x, plain.x)
+    other = prompt_to_prompt_to_latents(random_model, CAT, DOG, **FEW)
+    next(other)
+    *_, (_, last) = zip(walk, other, strict=True)  # two of them by turns
+    assert torch.equal(last.x, alone)
+
+
+class Largest(TorchDispatchMode):
+    """Notes how many numbers the largest table of eight heads, positions by positions, has."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        for tensor in tree_iter(out):
+            if tensor.ndim == 4 and tensor.shape[1] == 8 and tensor.shape[2] == tensor.shape[3]:
+                self.numbers = max(self.numbers, tensor.numel())
+        return out
+
+
+def test_large_grids_keep_their_fused_attention(random_model, monkeypatch):
+    """On Stable Diffusion 1.5's shape at 512 pixels: all probabilities of 64 x 64 positions would be 2 GB a layer."""
+    from diffusers import UNet2DConditionModel
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v, **_: torch.empty_like(q))  # as on a GPU
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)  # its defaults are 1.5's
+    model = copy.copy(random_model)
+    model.unet, model.device = unet, torch.device("meta")
+    monkeypatch.setattr(model, "encode_text", lambda prompts: torch.empty(len(prompts), 77, 768, device="meta"))
+    with Largest() as largest:
+        step = next(prompt_to_prompt_to_latents(model, CAT, DOG, num_inference_steps=2))
+    assert step.x.shape == (2, 4, 64, 64) and largest.numbers == 4 * 8 * (16 * 16) ** 2
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab import SAMPLERS, NoiseSchedule, ddim, ddpm, dpmpp, euler, from_diffusers, noise, parity, sample
+from difflab.applications.inpaint import repaint
+from difflab.applications.invert import ddim_inversion
 from difflab.samplers import randn
 
 SCHEDULE = NoiseSchedule.scaled_linear()
@@ -78,21 +80,6 @@ def test_the_global_generator_is_left_alone(name):
     before = torch.get_rng_state()
     last_x(SAMPLERS[name](SCHEDULE, 5, generator=generator()), noise((1, 3, 4, 4), 0))
     assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_a_sampler_can_be_used_again(name):
-    """Nothing of one walk may leak into the next: DPM-Solver++ remembers, and has to forget."""
-    once = SAMPLERS[name](SCHEDULE, 6, generator=[generator()])
-    x = noise((1, 3, 4, 4), 0)
-    for step in sample(parity.toy_noise, noise((1, 3, 4, 4), 8), once):
-        if step.t < 500:
-            break  # an interrupted walk
-    once_more = SAMPLERS[name](SCHEDULE, 6, generator=generator())
-    if name != "ddpm":  # its generator has moved on, as it must
-        assert torch.equal(last_x(once, x), last_x(once_more, x))
-    plugged = from_diffusers(diffusers.DPMSolverMultistepScheduler(timestep_spacing="trailing"), 6)
-    assert torch.equal(last_x(plugged, x), last_x(plugged, x))
 
 
 @pytest.mark.parametrize("name", ["ddim", "euler", "ddpm"])
@@ -168,6 +155,55 @@ def test_the_loop_is_lazy():
     walk = sample(lambda x, t: calls.append(t) or x, noise((1, 3, 4, 4), 0), ddim(SCHEDULE, 50))
     next(walk)
     assert calls == [999]
+
+
+# Walks
+
+
+PLUGGED = ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "PNDMScheduler", "HeunDiscreteScheduler")
+
+
+def any_sampler(kind):
+    """One of ours, RePaint's, the inversion's, or one of diffusers' with a memory of its own."""
+    if kind in PLUGGED:
+        return from_diffusers(parity.make_scheduler(kind, timestep_spacing="trailing"), 6)
+    make = {**SAMPLERS, "repaint": repaint(3, sampler="ddim"), "inversion": ddim_inversion}[kind]
+    return make(SCHEDULE, 6, generator=generator())
+
+
+@pytest.mark.parametrize("kind", ["ddim", "dpm++", "euler", "inversion", *PLUGGED])
+def test_walks_of_one_sampler_never_disturb_one_another(kind):
+    """Taken by turns, broken off, begun again: each equals the walk of a sampler of its own, to the bit."""
+    shared, xs = any_sampler(kind), [noise((1, 3, 4, 4), seed) for seed in (0, 1)]
+    alone = [last_x(any_sampler(kind), x) for x in xs]
+    by_turns = list(zip(*(sample(parity.toy_noise, x, shared) for x in xs), strict=True))
+    assert all(torch.equal(step.x, wanted) for step, wanted in zip(by_turns[-1], alone, strict=True))
+    broken_off = sample(parity.toy_noise, xs[0], shared)
+    for _ in range(3):
+        next(broken_off)
+    assert torch.equal(last_x(shared, xs[1]), alone[1])  # with another one left open
+    *_, last = broken_off
+    assert torch.equal(last.x, alone[0])
+
+
+def test_a_repaint_walk_broken_off_leaves_the_next_one_whole():
+    """It goes up again by the walk's own count of its steps; the count once outlived the walk, and x ended noisy."""
+    x0, grain = noise((1, 3, 4, 4), 3), noise((1, 3, 4, 4), 4)
+    sampler = any_sampler("repaint")
+
+    def sure(x, t):  # of the one picture that there is
+        return (x - SCHEDULE.alpha_bar(t).sqrt() * x0) / (1 - SCHEDULE.alpha_bar(t)).sqrt()
+
+    next(sample(sure, grain, sampler))
+    assert torch.allclose(last_x(sampler, grain, sure), x0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [*EVERY, "repaint", "inversion"])
+def test_a_step_says_where_x_is_now(kind):
+    sampler = any_sampler(kind)
+    steps = list(sample(parity.toy_noise, noise((1, 3, 4, 4), 0), sampler))
+    assert [(step.t, step.t_next) for step in steps] == list(sampler.walk)
+    assert sampler.timesteps == tuple(step.t for step in steps)
 
 
 def test_generators_one_for_each_picture():

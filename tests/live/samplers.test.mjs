@@ -79,3 +79,14 @@ test("what makes no sense is refused in words", async () => {
   }
   await end(textToLatents(model, { ...good, prompt: "", guidance: 0 })); // text plays no part: nothing need be said
 });
+
+test("two walks of one sampler, taken by turns, do not disturb each other", async () => {
+  const sampler = byName("dpm++")(noiseSchedule(abar), 6, {});
+  const ask = async (x, t) => network(x, t, x);
+  const [one, other] = [1, 2].map((seed) => randn(64, generator(seed)));
+  const alone = await Promise.all([one, other].map((x) => end(sample(ask, x, sampler))));
+  const [a, b] = [sample(ask, one, sampler), sample(ask, other, sampler)];
+  let [left, right] = [null, null];
+  for (let i = 0; i < 6; i += 1) [left, right] = [(await a.next()).value, (await b.next()).value];
+  assert.deepEqual([left.x, right.x], alone.map(({ last }) => last.x));
+});

@@ -16,14 +16,14 @@ export async function* sdeditToLatents(
   checkSaid(prompt, guidance);
   const start = firstStep(steps, strength);
   if (start === steps) {
-    yield { t: -1, next: -1, x: latent, x0: latent }; // no turn is taken: the clean end is where it begins
+    yield { t: -1, next: -1, x: latent, x0: latent }; // no step is taken: the clean end is where it begins
     return;
   }
   const random = generator(seed);
-  const walk = byName(sampler)(model.schedule, steps, { generator: random, start });
+  const chosen = byName(sampler)(model.schedule, steps, { generator: random, start });
   const noise = randn(model.latentSize, random);
-  const x = start === 0 ? noise : model.schedule.addNoise(latent, noise, walk.timesteps[0]); // at strength 1 pure noise
-  yield* sample(await guided(model, prompt, negative, guidance), x, walk);
+  const x = start === 0 ? noise : model.schedule.addNoise(latent, noise, chosen.walk[0][0]); // at strength 1 pure noise
+  yield* sample(await guided(model, prompt, negative, guidance), x, chosen);
 }
 
 /** Which of the steps is the first to be taken, counted from 0: as many are left out. */
