@@ -53,9 +53,21 @@ def randn(shape, generator, like=None):
 def walk_down(timesteps, start=0):
     """The walk through falling timesteps, from number ``start`` on: each leads to the one after it, the last to -1."""
     timesteps = [int(t) if t == int(t) else t for t in timesteps]  # some of diffusers' lie between two whole numbers
-    last = len(timesteps) - 1
-    start = as_whole("start", start, f"a whole number from 0 to {last}: it skips that many of the first steps", 0, last)
-    return tuple(zip(timesteps[start:], timesteps[start + 1 :] + [-1], strict=True))
+    says = f"a whole number from 0 to {len(timesteps)}: it leaves out that many of the first steps"
+    start = as_whole("start", start, says, 0, len(timesteps))
+    return tuple(zip(timesteps, timesteps[1:] + [-1], strict=True))[start:]
+
+
+def first_step(num_inference_steps: int, strength: float) -> int:
+    """How many of the first steps a strength leaves out, 0 to num_inference_steps: the ``start`` of SDEdit's walk.
+
+    The last int(num_inference_steps * strength) are taken, as in diffusers: of 50 at strength 0.8 it is 40, and at 0.58
+    it is 28, because in floating point 50 * 0.58 is a little below 29. Raises ValueError unless strength is a number
+    from 0 to 1.
+    """
+    says = "a number from 0 (the picture stays) to 1 (only the prompt counts)"
+    strength = as_number("strength", strength, says, 0, 1)
+    return num_inference_steps - int(num_inference_steps * strength)
 
 
 def ddpm(schedule, num_inference_steps, *, generator=None, start=0):

@@ -13,10 +13,9 @@ import torch
 
 import difflab
 from difflab import attention, show
-from difflab.applications.sdedit import first_step
 from difflab.guidance import classifier_free_guidance
 from difflab.loop import sample
-from difflab.samplers import SAMPLERS, randn
+from difflab.samplers import SAMPLERS, first_step, randn
 from difflab.schedule import NoiseSchedule
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -220,7 +220,7 @@ def test_bad_arguments():
     for eta in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="eta"):
             ddim(SCHEDULE, 5, eta=eta)
-    for start in (-1, 5):
+    for start in (-1, 6):
         for f in (*SAMPLERS.values(), lambda _, n, start: from_diffusers(diffusers.DDIMScheduler(), n, start=start)):
             with pytest.raises(ValueError, match="start"):
                 f(SCHEDULE, 5, start=start)

@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from difflab import parity, sample, sdedit, sdedit_to_latents, text_to_image, text_to_latents, world
-from difflab.applications.sdedit import first_step
 from difflab.guidance import classifier_free_guidance
 from difflab.inputs import noise
-from difflab.samplers import dpmpp
+from difflab.samplers import dpmpp, first_step
 
 PROMPT = "a cat on a sofa at night"
 

@@ -1,97 +1,93 @@
-"""Inpainting: fill a hole in a picture, and leave the rest. Two openings of the loop do it, and either is enough:
+"""Inpainting: fill a hole in a picture, and leave the rest. Two openings of the loop do it, and either is enough.
 
-after: `paste_back`. After every step the kept region is put back, noised to the level that x has then (Lugmayr et al.
+after: `paste_back`. After every step the kept region is put back, noised to the level that x then has (Lugmayr et al.
     2022, 2201.09865, eq. 8, with t - 1 where the paper prints t). It works with any model; the network never learns
     that there is a hole.
 see: `see_masked`. The network gets the mask and the masked picture's latent as five more channels (Rombach et al. 2022,
     2112.10752, section 4.5). It has to be trained for that: nine input channels in place of four.
 
-`inpaint` takes whichever the model is made for. `outpaint` is inpainting of a larger canvas. Masks: `difflab.masks`.
+`inpaint` does what the model was made for. `outpaint` is inpainting of a larger canvas. Masks: `difflab.masks`.
 """
 
+from collections.abc import Callable, Iterator
+
 import torch
+from torch import Tensor
 
 from difflab import masks
 from difflab.applications.request import pictures_of, request
-from difflab.applications.sdedit import first_step
 from difflab.checks import as_whole
 from difflab.condition import see_beside
 from difflab.guidance import guide
 from difflab.inputs import as_many
-from difflab.loop import sample
+from difflab.loop import Step, sample
+from difflab.model import LatentDiffusion
 from difflab.samplers import Sampler, by_name, dpmpp, randn
+from difflab.schedule import NoiseSchedule
 
 
 def inpaint_to_latents(
-    model,
+    model: LatentDiffusion,
     image,
     mask,
-    prompt,
+    prompt: str | list[str],
     *,
-    strength=1.0,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="dpm++",
-    shrink=masks.touched,
+    strength: float = 1.0,
+    num_inference_steps: int = 20,
+    guidance_scale: float | Callable[[int], float] = 2.0,
+    negative_prompt: str | list[str] = "",
+    combine: Callable = guide,
+    sampler: str | Callable = "dpm++",
+    shrink: Callable[[Tensor, int], Tensor] = masks.touched,
     blend=None,
-    seed=0,
-):
-    """Pictures with their holes filled, step by step: yields a `Step` for each step of the loop,
+    seed: int | list[int] = 0,
+) -> Iterator[Step]:
+    """Pictures with their holes filled, one step at a time: yields a `Step` for each step of the walk,
     which ``model.decode(step.x0)`` shows.
 
     image, mask, prompt: one or a list of each; a single one serves for all. Mask: 1, True or white is filled in.
-    strength: above 0, to 1: the share of the steps that are run. 1 starts the hole from pure noise; less starts from
-        the picture with noise on it, and what was in the hole shines through.
-    sampler: as for text_to_image, or ``repaint(...)``, which goes back and forth.
+    strength: above 0, to 1: the fraction of the steps that are taken. 1 starts the hole from pure noise; less starts
+        from the picture with noise on it, and what was in the hole shines through.
+    sampler: as for `text_to_image`, or ``repaint(...)``, which goes back and forth.
     shrink: how the mask becomes one for the latent: `masks.touched`, or `masks.nearest`, which is diffusers' way and
         what nine-channel models were trained on; the two differ at the hole's edge, and thin masks need the first.
     blend: a soft mask (`masks.soft_edge`), by which the picture's latent is mixed in after every step. None: what is
         kept is put back with the mask itself, or, with a nine-channel model, not at all.
-    The other settings are text_to_image's. The whole picture comes out of the decoder: `masks.composite` puts the
-    kept pixels back exactly. Raises ValueError for a mask of another size, an empty or a full one, another strength,
-    a picture of another size or mode.
+    The other arguments are those of `text_to_image`. The whole picture comes out of the decoder: `masks.composite` puts
+    the kept pixels back exactly.
+
+    Raises ValueError, before any work, for a mask of another size, an empty or a full one, a strength that leaves no
+    step, a picture of another size or mode, and anything else that does not fit.
     """
-    channels, latent = model.unet.config.in_channels, model.vae.config.latent_channels
-    if channels not in (latent, 2 * latent + 1):
-        raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
-    count = len(model.schedule.timesteps(num_inference_steps))
-    start = first_step(count, strength)
-    if start == count:
-        raise ValueError(f"strength={strength!r} of {start} steps leaves none to run: the hole would stay as it is")
+    nine = takes_masks(model)
     pixels = model.check_images(image)  # B, 3, H, W
     asked = request(
         model,
         prompt,
+        strength=strength,
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         negative_prompt=negative_prompt,
         combine=combine,
         sampler=sampler,
         seed=seed,
-        start=start,
         pictures=pixels,
         masks=masks.check_mask(mask, pixels.shape[-2:]),
     )
+    if not asked.sampler.walk:
+        raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none to take: the hole would stay")
     pixels, hole = asked.given.values()
-    soft = None
-    if blend is not None:
-        soft = as_many(masks.as_weights(blend, hole.shape[-2:]), len(hole), "masks to blend with")
+    soft = blend if blend is None else as_soft(blend, hole, model.vae_scale_factor)  # B, 1, h, w
     small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
 
     clean = model.encode_pixels(pixels)  # B, 4, h, w
-    x = noise = asked.noise(like=clean)
-    if strength < 1:
-        x = model.schedule.add_noise(clean, noise, asked.sampler.timesteps[0])
-    predict_noise, put_back = model.predict_noise, small
-    if channels > latent:
+    noise = asked.noise(like=clean)
+    predict_noise, put_back = model.predict_noise, small if soft is None else soft.to(small)
+    if nine:
         masked = model.encode_pixels(pixels * (hole < 0.5))  # B, 4, h, w; the hole is gray
-        predict_noise, put_back = see_masked(predict_noise, small, masked), None
-    if soft is not None:
-        put_back = masks.share(soft, model.vae_scale_factor).to(model.device)  # B, 1, h, w
-    after = None if put_back is None else paste_back(model.schedule, clean, put_back, noise)
-    yield from sample(asked.guided(predict_noise), x, asked.sampler, after=after)
+        predict_noise = see_masked(predict_noise, small, masked)
+    after = None if nine and soft is None else paste_back(model.schedule, clean, put_back, noise)
+    yield from sample(asked.guided(predict_noise), asked.noised(clean, noise), asked.sampler, after=after)
 
 
 inpaint = pictures_of(
@@ -101,8 +97,22 @@ inpaint = pictures_of(
 )
 
 
-def paste_back(schedule, clean, mask, noise):
-    """Fills ``after``: x in the hole, and around it the kept latent, with the noise that belongs to x's new timestep.
+def takes_masks(model: LatentDiffusion) -> bool:
+    """Whether the U-Net sees a mask beside the latent. Raises ValueError when it sees something else."""
+    channels, latent = model.unet.config.in_channels, model.vae.config.latent_channels
+    if channels not in (latent, 2 * latent + 1):
+        raise ValueError(f"this U-Net has {channels} input channels: filling in needs {latent} or {2 * latent + 1}")
+    return channels > latent
+
+
+def as_soft(blend, hole: Tensor, factor: int) -> Tensor:
+    """The soft masks to blend with, one for each hole, at the size of the latent: (B, 1, h, w)."""
+    soft = masks.as_weights(blend, hole.shape[-2:])  # B, 1, H, W
+    return masks.share(as_many(soft, len(hole), "masks to blend with"), factor)
+
+
+def paste_back(schedule: NoiseSchedule, clean: Tensor, mask: Tensor, noise: Tensor) -> Callable[[Step], Tensor]:
+    """Fills ``after``: x in the hole, and around it the kept latent, with as much noise as x has by now.
 
     clean: (B, 4, h, w), the picture's latent. mask: (B, 1, h, w), 1 in the hole; in between it blends.
     noise: (B, 4, h, w), N(0, I), the noise of the kept region.
@@ -115,20 +125,19 @@ def paste_back(schedule, clean, mask, noise):
     return after
 
 
-def see_masked(predict_noise, mask, masked_latent):
-    """Fills ``see``: predict_noise(x, t, text) for a U-Net that looks at x, the mask and the masked picture's latent.
+def see_masked(predict_noise: Callable, mask: Tensor, masked_latent: Tensor) -> Callable:
+    """Fills ``see``: predict_noise(x, t, condition) for a U-Net that looks at the mask and the masked picture beside x.
 
     predict_noise: ``model.predict_noise`` of a nine-channel model. mask: (B, 1, h, w). masked_latent: (B, 4, h, w).
-    Guidance asks twice in one call; both halves see the same.
     """
-    return see_beside(predict_noise, torch.cat([mask, masked_latent], dim=1))  # B, 5, h, w beside x
+    return see_beside(predict_noise, torch.cat([mask, masked_latent], dim=1))
 
 
-def repaint(times=4, jump=1, sampler="ddpm"):
+def repaint(times: int = 4, jump: int = 1, sampler: str | Callable = "ddpm") -> Callable:
     """A sampler that goes back: every ``jump`` steps are walked ``times`` times, with fresh noise in between.
 
     RePaint (Lugmayr et al. 2022, 2201.09865, algorithm 1 and section 4.2): what is filled in and what is kept get to
-    know each other. To the loop it is a walk with more timesteps: one call of the U-Net each, ``times`` as many.
+    know each other. To the loop it is a longer walk: ``times`` as many steps, each of them one call of the U-Net.
     sampler: one that keeps no memory of the steps before: "ddpm", "ddim" or "euler".
     """
     make = by_name(sampler)
@@ -163,14 +172,26 @@ def repaint(times=4, jump=1, sampler="ddpm"):
 
 
 @torch.inference_mode()
-def outpaint(model, image, prompt, *, left=0, right=0, top=0, bottom=0, overlap=16, seed=0, **settings):
+def outpaint(
+    model: LatentDiffusion,
+    image,
+    prompt: str | list[str],
+    *,
+    left: int = 0,
+    right: int = 0,
+    top: int = 0,
+    bottom: int = 0,
+    overlap: int = 16,
+    seed: int | list[int] = 0,
+    **settings,
+) -> list:
     """Larger pictures, whose new borders continue the given one: a list of PIL images.
 
     left, right, top, bottom: pixels to add on each side, all in one call; the new sides must be multiples of 16 (of 64
         for Stable Diffusion).
-    overlap: so many pixels of the picture's own border are painted anew too, and fade into it, in latent space and in
-        pixel space; further inside every pixel stays as it was. 0 keeps all, with a hard edge.
-    settings: `inpaint`'s.
+    overlap: this many pixels of the picture's own border are painted anew too, and fade into it, in latent space and in
+        pixel space; farther in, every pixel stays as it was. 0 keeps them all, with a hard edge.
+    settings: those of `inpaint`.
     """
     overlap = as_whole("overlap", overlap, "a whole number of pixels, 0 or more", 0)
     canvas, new = masks.extend(image, left=left, right=right, top=top, bottom=bottom)

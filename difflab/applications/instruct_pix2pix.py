@@ -1,10 +1,11 @@
 """InstructPix2Pix: edit a picture by saying what to do with it. Brooks et al. 2023 (2211.09800).
 
-Two openings of the loop are filled. see: the U-Net looks at the picture's latent beside the noisy one, eight channels
-in all. combine: its predictions with both inputs, with the picture alone and with neither become one, by two scales.
+It fills two openings of the loop. see: the U-Net looks at the picture's latent beside the noisy one, eight channels in
+all. combine: three predictions, with picture and words, with the picture alone, and with neither, become one by two
+scales.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,31 +13,35 @@ from torch import Tensor
 from difflab.applications.request import pictures_of, request
 from difflab.condition import join, see_beside
 from difflab.guidance import as_scale
-from difflab.loop import sample
+from difflab.loop import Step, sample
+from difflab.model import LatentDiffusion
 
 
 def instruct_pix2pix_to_latents(
-    model,
+    model: LatentDiffusion,
     image,
-    prompt,
+    prompt: str | list[str],
     *,
-    num_inference_steps=20,
-    guidance_scale=3.0,
-    image_guidance_scale=2.0,
-    negative_prompt="",
-    sampler="dpm++",
-    seed=0,
-):
-    """Edited pictures, step by step: yields a `Step` for each step of the loop,
+    num_inference_steps: int = 20,
+    guidance_scale: float = 3.0,
+    image_guidance_scale: float = 2.0,
+    negative_prompt: str | list[str] = "",
+    sampler: str | Callable = "dpm++",
+    seed: int | list[int] = 0,
+) -> Iterator[Step]:
+    """Edited pictures, one step at a time: yields a `Step` for each step of the walk,
     which ``model.decode(step.x0)`` shows.
 
     model: one whose U-Net has eight input channels: ``load("tiny-pix2pix")``, ``load("sd15-pix2pix")``.
     image: a picture (PIL RGB or uint8 array) or a list of them, as `LatentDiffusion.encode_image` takes it. One picture
-        with several prompts, or one prompt with several pictures, is repeated.
-    prompt: str or list of str, what to do: "make it sunset". An empty one raises ValueError unless guidance_scale is 0.
+        serves for several prompts, and one prompt for several pictures.
+    prompt: one or several: what to do, as in "make it sunset". An empty one raises ValueError unless guidance_scale
+        is 0.
     guidance_scale: how much the instruction counts: 0 not at all, 1 as trained, above 1 more. Stable Diffusion: 7.5.
     image_guidance_scale: how much the picture counts, likewise. Stable Diffusion: 1.5.
-    The other arguments are those of `text_to_image`. Raises ValueError, before any work, for what does not fit.
+    The other arguments are those of `text_to_image`.
+
+    Raises ValueError, before any work, for anything that does not fit.
     """
     channels, wanted = model.unet.config.in_channels, 2 * model.vae.config.latent_channels
     if channels != wanted:
@@ -55,14 +60,13 @@ def instruct_pix2pix_to_latents(
         seed=seed,
         pictures=model.check_images(image),
     )
+
+    def see(x, t, picture, text):
+        return see_picture(model.predict_noise, picture)(x, t, text)
+
     picture = as_seen(model, asked.given["pictures"])
-    predict_noise = two_scale_guidance(
-        lambda x, t, picture, text: see_picture(model.predict_noise, picture)(x, t, text),
-        picture,
-        model.encode_text(asked.prompts),
-        model.encode_text(asked.negatives),
-        *scales,
-    )
+    text, nothing = model.encode_text(asked.prompts), model.encode_text(asked.negatives)
+    predict_noise = two_scale_guidance(see, picture, text, nothing, *scales)
     yield from sample(predict_noise, asked.noise(like=picture), asked.sampler)
 
 

@@ -1,28 +1,42 @@
 """Inversion: the noise from which a given picture would be drawn.
 
-DDIM's step (Song et al. 2021, 2010.02502) taken backwards, from clean to noise; used for editing by Mokady et al. 2023
+DDIM's step (Song et al. 2021, 2010.02502) taken backward, from clean to noise; used for editing by Mokady et al. 2023
 (2211.09794) and Ju et al. 2023 (2310.01506).
 """
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from difflab.applications.request import request
 from difflab.loop import sample
-from difflab.model import text_computed_once
+from difflab.model import LatentDiffusion, text_computed_once
 from difflab.samplers import Sampler, walk_down
+from difflab.schedule import NoiseSchedule
 
 
 @torch.no_grad()  # not inference_mode: null-text optimization differentiates on the path
-def invert(model, image, prompt, *, num_inference_steps=20, guidance_scale=1.0, negative_prompt=""):
+def invert(
+    model: LatentDiffusion,
+    image,
+    prompt: str | list[str],
+    *,
+    num_inference_steps: int = 20,
+    guidance_scale: float | Callable[[int], float] = 1.0,
+    negative_prompt: str | list[str] = "",
+) -> Tensor:
     """The path of a picture to its noise: a tensor (steps + 1, B, 4, h, w) in the order in which DDIM draws.
 
     ``path[0]`` is the noise to start from, ``path[i]`` where the sampler should be after i steps, and ``path[-1]`` the
     picture's own latent. It is what `prompt_to_prompt` takes as ``inverted``.
 
     image: one picture or a list, PIL in mode RGB or uint8 (H, W, 3), of the model's own size.
-    prompt: what the picture shows: str, or a list with one for each picture. One picture with several is repeated.
-    guidance_scale, negative_prompt: as in drawing. 1 is right nearly always: with guidance the errors grow from step
-        to step. Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
+    prompt: what the picture shows: one, or one for each picture. One picture serves for several prompts.
+    guidance_scale, negative_prompt: as in drawing. 1 is nearly always right: with guidance the errors grow from step
+        to step.
+
+    Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
     """
     pixels, size = model.check_images(image), model.image_size
     height, width = pixels.shape[-2:]
@@ -37,18 +51,18 @@ def invert(model, image, prompt, *, num_inference_steps=20, guidance_scale=1.0, 
         sampler=ddim_inversion,
         pictures=pixels,
     )
-    clean = model.encode_pixels(asked.given["pictures"])
+    clean = model.encode_pixels(asked.given["pictures"])  # B, 4, h, w
     with text_computed_once(model.unet):
         path = [step.x for step in sample(asked.guided(), clean, asked.sampler)]
     return torch.stack([*path[::-1], clean])
 
 
-def ddim_inversion(schedule, num_inference_steps, *, generator=None, start=0) -> Sampler:
-    """DDIM backwards: a sampler whose walk begins at the clean x_0 and ends at noise.
+def ddim_inversion(schedule: NoiseSchedule, num_inference_steps: int, *, generator=None, start: int = 0) -> Sampler:
+    """DDIM backward: a sampler whose walk begins at the clean x_0 and ends at noise.
 
-    DDIM goes from x_t to x_s with the noise seen in x_t. Backwards x_t is not known yet, so the network is asked about
-    x_s, as if it were at timestep t: nearly the same where steps are small, and what diffusers' DDIMInverseScheduler
-    does. Draws no noise; ``generator`` is accepted so that all samplers are called alike.
+    DDIM goes from x_t to x_s with the noise seen in x_t. Going backward, x_t is not known yet, so the network is asked
+    about x_s as if it were at timestep t: nearly the same where steps are small, and what diffusers'
+    DDIMInverseScheduler does. Draws no noise; ``generator`` is accepted so that all samplers are called alike.
     """
     upward = walk_down(schedule.timesteps(num_inference_steps), start)[::-1]
     below = dict(upward)

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,21 +11,23 @@ from torch import Tensor
 from difflab.guidance import as_scales, classifier_free_guidance, guide
 from difflab.inputs import as_many, as_prompts, check_said, generators
 from difflab.model import LatentDiffusion, text_computed_once
-from difflab.samplers import Sampler, by_name, randn
+from difflab.samplers import Sampler, by_name, first_step, randn
 
 
 class Request(NamedTuple):
     """What is to be made, one of each for every picture. Nothing has been computed yet.
 
+    start: how many of the first steps the sampler leaves out.
     given: what else the application gets, such as pixels, under the names that `request` was given.
     """
 
     model: LatentDiffusion
     prompts: list[str]
     negatives: list[str]
-    guidance_scale: Any
+    guidance_scale: float | Callable[[int], float]
     combine: Callable
     sampler: Sampler
+    start: int
     generators: list[torch.Generator]
     given: dict
 
@@ -34,6 +36,13 @@ class Request(NamedTuple):
         that of ``like``."""
         shape = self.model.latent_shape if like is None else like.shape[1:]
         return randn((len(self.prompts), *shape), self.generators).to(self.model.device)
+
+    def noised(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """Where the walk begins: the clean latents (B, 4, h, w) with as much noise as the first timestep has. With no
+        step left out it is the noise alone, and nothing of the picture is left."""
+        if self.start == 0 or not self.sampler.walk:
+            return noise
+        return self.model.schedule.add_noise(clean, noise, self.sampler.timesteps[0])
 
     def guided(self, predict_noise: Callable | None = None) -> Callable[[Tensor, int], Tensor]:
         """predict_noise(x, t) -> eps, with the texts closed over and guided; of the model itself, if none is given."""
@@ -50,20 +59,21 @@ def request(
     model: LatentDiffusion,
     prompt: str | list[str],
     *,
+    strength: float = 1.0,
     num_inference_steps: int,
-    guidance_scale: float | Callable,
+    guidance_scale: float | Callable[[int], float],
     negative_prompt: str | list[str] = "",
     combine: Callable = guide,
     sampler: str | Callable = "dpm++",
     seed: int | list[int] = 0,
-    start: int = 0,
     **given: Tensor | None,
 ) -> Request:
     """Check what an application is asked for; a single prompt, picture or mask serves for all, as `Request` holds them.
 
-    There are as many pictures as prompts, as seeds of a list, or as tensors in ``given`` have rows, whichever is more.
-    given: tensors with the batch first, or None. start: how many of the first steps are left out.
-    Raises ValueError, before any work, for what is not as the application's documentation says.
+    There are as many pictures as prompts, as seeds in a list, or as rows in the tensors of ``given``, whichever is
+    more. strength: the fraction of the steps that are taken. given: tensors with the batch first, or None.
+
+    Raises ValueError, before any work, for anything that is not as the application's documentation says.
     """
     if not callable(combine):
         raise ValueError(f"combine={combine!r} must be a function of two predictions and a scale: guide, rescaled(0.7)")
@@ -74,6 +84,7 @@ def request(
     prompts, negatives = as_many(prompts, count, "prompts"), as_many(negatives, count, "negative prompts")
     check_said(prompts, guidance_scale)
     random = generators(seed, count)
+    start = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
     return Request(
         model,
         prompts,
@@ -81,6 +92,7 @@ def request(
         guidance_scale,
         combine,
         by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start),
+        start,
         random,
         {name: each if each is None else as_many(each, count, name) for name, each in given.items()},
     )
@@ -106,7 +118,9 @@ def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
     functools.update_wrapper(draw, to_latents)
     signature = inspect.signature(to_latents)
     progress = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=None)
-    draw.__signature__ = signature.replace(parameters=[*signature.parameters.values(), progress])
+    draw.__signature__ = signature.replace(
+        parameters=[*signature.parameters.values(), progress], return_annotation="list[PIL.Image.Image]"
+    )
     draw.__name__ = draw.__qualname__ = name
     _, *details = to_latents.__doc__.split("\n\n", 1)
     draw.__doc__ = "\n\n".join([summary, *details])

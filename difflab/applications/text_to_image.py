@@ -1,32 +1,37 @@
-"""Text to image: the loop with only its text opening filled. Rombach et al. 2022 (2112.10752)."""
+"""Text to image: the loop with nothing but words in it. Rombach et al. 2022 (2112.10752)."""
+
+from collections.abc import Callable, Iterator
 
 from difflab.applications.request import pictures_of, request
 from difflab.guidance import guide
-from difflab.loop import sample
+from difflab.loop import Step, sample
+from difflab.model import LatentDiffusion
 
 
 def text_to_latents(
-    model,
-    prompt,
+    model: LatentDiffusion,
+    prompt: str | list[str],
     *,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="dpm++",
-    seed=0,
-):
-    """Pictures of what the prompt says, step by step: yields a `Step` for each step of the loop,
+    num_inference_steps: int = 20,
+    guidance_scale: float | Callable[[int], float] = 2.0,
+    negative_prompt: str | list[str] = "",
+    combine: Callable = guide,
+    sampler: str | Callable = "dpm++",
+    seed: int | list[int] = 0,
+) -> Iterator[Step]:
+    """Pictures of what the prompt says, one step at a time: yields a `Step` for each step of the walk,
     which ``model.decode(step.x0)`` shows.
 
-    prompt: str or list of str. An empty one raises ValueError, unless guidance_scale is 0 and text plays no part.
-    num_inference_steps: 1 to 1000, steps of the loop, each one call of the U-Net.
+    prompt: one or several. An empty one raises ValueError, unless guidance_scale is 0 and text plays no part.
+    num_inference_steps: 1 to 1000, steps of the walk, each of them one call of the U-Net.
     guidance_scale: 0 unconditional, 1 conditional, above 1 stronger; or a function of the timestep (`in_interval`).
-    negative_prompt: str, or a list with one for each prompt: what to move away from.
+    negative_prompt: one, or one for each prompt: what to move away from.
     combine: how the two predictions become one: `guide`, or `rescaled`.
-    sampler: "ddpm", "ddim", "dpm++", "euler", or a function of their form.
-    seed: picture i is made from seed + i, or from the i-th of a list of seeds; the batch it is in makes no difference.
-        A single prompt is drawn once for each seed of a list.
+    sampler: "ddpm", "ddim", "dpm++", "euler", or a function of the same form.
+    seed: picture i is made from seed + i, or from the i-th seed of a list, whatever batch it is in. A single prompt is
+        drawn once for each seed of a list.
+
+    Raises ValueError, before any work, for anything that does not fit.
     """
     asked = request(
         model,

@@ -4,9 +4,9 @@ import test from "node:test";
 import { classifierFreeGuidance } from "../../book/_static/live/guidance.mjs";
 import { sample } from "../../book/_static/live/loop.mjs";
 import { generator, randn } from "../../book/_static/live/rng.mjs";
-import { byName } from "../../book/_static/live/samplers.mjs";
+import { byName, firstStep } from "../../book/_static/live/samplers.mjs";
 import { noiseSchedule } from "../../book/_static/live/schedule.mjs";
-import { firstStep, sdeditToLatents } from "../../book/_static/live/sdedit.mjs";
+import { sdeditToLatents } from "../../book/_static/live/sdedit.mjs";
 import { textToLatents } from "../../book/_static/live/text_to_image.mjs";
 import { apart, toy } from "./toy.mjs";
 
@@ -56,7 +56,7 @@ test("whole drawings agree: text to image and SDEdit, with guidance and without"
   }
 });
 
-test("a strength leaves out the steps that sdedit.first_step leaves out", () => {
+test("a strength leaves out the steps that samplers.first_step leaves out", () => {
   for (const { steps, strength, left } of first) assert.equal(firstStep(steps, strength), left);
 });
 

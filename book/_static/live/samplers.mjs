@@ -11,6 +11,12 @@ function walkDown(timesteps, start) {
   return timesteps.slice(start).map((t, i) => [t, timesteps[start + i + 1] ?? -1]);
 }
 
+/** How many of the first steps a strength leaves out: the `start` of SDEdit's walk. */
+export function firstStep(steps, strength) {
+  if (!(strength >= 0 && strength <= 1)) throw new RangeError(`The strength is ${strength}: it has to be from 0 to 1.`);
+  return steps - Math.trunc(steps * strength);
+}
+
 /** Ancestral sampling. Ho et al. 2020 (2006.11239), algorithm 2, with the smaller variance beta tilde. */
 function ddpm(schedule, steps, { generator, start = 0 }) {
   const walk = walkDown(schedule.timesteps(steps), start);

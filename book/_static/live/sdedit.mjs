@@ -1,13 +1,13 @@
-// SDEdit, as in difflab/sdedit.py: the loop with its start opening filled by a picture. Meng et al. 2022 (2108.01073).
+// SDEdit, as in difflab/applications/sdedit.py: the loop with its start opening filled by a picture. Meng et al. 2022 (2108.01073).
 
 import { sample } from "./loop.mjs";
 import { generator, randn } from "./rng.mjs";
-import { byName } from "./samplers.mjs";
+import { byName, firstStep } from "./samplers.mjs";
 import { checkSaid, guided } from "./text_to_image.mjs";
 
 /**
  * The picture changed toward the prompt, step by step: yields what `sample` does, and once at strength 0.
- * latent: the picture's. strength: 0 to 1, the share of the steps that are taken.
+ * latent: the picture's. strength: 0 to 1, the fraction of the steps that are taken.
  */
 export async function* sdeditToLatents(
   model,
@@ -24,10 +24,4 @@ export async function* sdeditToLatents(
   const noise = randn(model.latentSize, random);
   const x = start === 0 ? noise : model.schedule.addNoise(latent, noise, chosen.walk[0][0]); // at strength 1 pure noise
   yield* sample(await guided(model, prompt, negative, guidance), x, chosen);
-}
-
-/** Which of the steps is the first to be taken, counted from 0: as many are left out. */
-export function firstStep(steps, strength) {
-  if (!(strength >= 0 && strength <= 1)) throw new RangeError(`The strength is ${strength}: it has to be from 0 to 1.`);
-  return steps - Math.trunc(steps * strength);
 }

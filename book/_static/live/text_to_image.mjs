@@ -1,4 +1,4 @@
-// Text to image, as in difflab/text_to_image.py: the loop with only its text opening filled.
+// Text to image, as in difflab/applications/text_to_image.py: the loop with only its text opening filled.
 
 import { classifierFreeGuidance } from "./guidance.mjs";
 import { sample } from "./loop.mjs";
