@@ -60,7 +60,7 @@ def inpaint_to_latents(
     start = first_step(count, strength)
     if start == count:
         raise ValueError(f"strength={strength!r} of {start} steps leaves none to run: the hole would stay as it is")
-    pixels = model.check_images(image)  # B, 3, H, W
+    pixels = model.as_pixels(image)  # B, 3, H, W
     asked = request(
         model,
         prompt,
@@ -72,7 +72,7 @@ def inpaint_to_latents(
         seed=seed,
         start=start,
         pictures=pixels,
-        masks=masks.check_mask(mask, pixels.shape[-2:]),
+        masks=masks.as_mask(mask, pixels.shape[-2:]),
     )
     pixels, hole = asked.given.values()
     soft = None

@@ -53,7 +53,7 @@ def instruct_pix2pix_to_latents(
         negative_prompt=negative_prompt,
         sampler=sampler,
         seed=seed,
-        pictures=model.check_images(image),
+        pictures=model.as_pixels(image),
     )
     picture = as_seen(model, asked.given["pictures"])
     predict_noise = two_scale_guidance(

@@ -24,7 +24,7 @@ def invert(model, image, prompt, *, num_inference_steps=20, guidance_scale=1.0, 
     guidance_scale, negative_prompt: as in drawing. 1 is right nearly always: with guidance the errors grow from step
         to step. Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
     """
-    pixels, size = model.check_images(image), model.image_size
+    pixels, size = model.as_pixels(image), model.image_size
     height, width = pixels.shape[-2:]
     if (width, height) != (size, size):
         raise ValueError(f"the picture is {width} x {height}; this model inverts {size} x {size}: resize it first")

@@ -45,7 +45,7 @@ def sdedit_to_latents(
         sampler=sampler,
         seed=seed,
         start=min(skip, count - 1),
-        pictures=model.check_images(image),
+        pictures=model.as_pixels(image),
     )
     z0 = model.encode_pixels(asked.given["pictures"])  # B, 4, h, w
     if skip == count:
