@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from difflab.inputs import as_arrays
 
 
-def check_mask(masks, size):
+def as_mask(masks, size):
     """One mask or a list of them -> float (B, 1, H, W) in [0, 1]: where to fill.
 
     size: (H, W) of the pictures. Raises ValueError for a mask of another size, mode or range, for one without a hole,
@@ -110,7 +110,7 @@ def distance(mask):
     mask: (H, W), as outside. Exact and Euclidean: the squared distance is a minimum along columns, then along rows
     (Felzenszwalb and Huttenlocher 2012).
     """
-    hole = check_mask(mask, np.asarray(mask).shape[:2])[0, 0] >= 0.5
+    hole = as_mask(mask, np.asarray(mask).shape[:2])[0, 0] >= 0.5
     return _along_columns(_along_columns(torch.where(hole, torch.inf, 0.0)).T).T.sqrt()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from difflab.inputs import as_arrays
-from difflab.masks import check_mask
+from difflab.masks import as_mask
 
 
 def psnr(rebuilt, original, where=None):
@@ -30,7 +30,7 @@ def seam(image, mask):
     Divide it by what the true picture has there: 1 is a seam that is not to be seen.
     """
     (pixels,) = as_arrays(image)
-    hole = check_mask(mask, pixels.shape[:2])[0, 0].numpy() >= 0.5
+    hole = as_mask(mask, pixels.shape[:2])[0, 0].numpy() >= 0.5
     pixels = pixels.astype(np.float32)
     steps = [
         np.abs(np.diff(pixels, axis=axis)).mean(-1)[np.diff(hole.astype(np.int8), axis=axis) != 0] for axis in (0, 1)

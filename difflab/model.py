@@ -81,7 +81,7 @@ class LatentDiffusion:
         images: one or a list of PIL pictures in mode RGB or uint8 arrays (H, W, 3), all of one size that the U-Net can
         halve as often as it does. Raises ValueError otherwise, saying what to do.
         """
-        return self.encode_pixels(self.check_images(images))
+        return self.encode_pixels(self.as_pixels(images))
 
     def encode_pixels(self, x):
         """Pixels (B, 3, H, W) in [-1, 1] -> latents (B, 4, h, w), as `encode_image` does."""
@@ -138,7 +138,7 @@ class LatentDiffusion:
         looking.predict_noise = see(self.predict_noise, *seen)
         return looking
 
-    def check_images(self, images):
+    def as_pixels(self, images):
         """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1]. ValueError on a wrong size or mode."""
         arrays = as_arrays(images)
         step = self.vae_scale_factor * 2 ** (len(self.unet.config.block_out_channels) - 1)

@@ -110,12 +110,12 @@ def editing(model, each=20, progress=None):
     }
     outside = ~np.stack([world.changed(edit) for edit in edits])
     asked = [i for i, kept in enumerate(outside) if kept.mean() >= SHOWS]
-    originals = model.check_images([before[i] for i in asked])
+    originals = model.as_pixels([before[i] for i in asked])
     result = {}
     for method, pictures in made.items():
         right = obeyed(pictures, edits)
         by_kind = {kind: [sum(right[i * each : (i + 1) * each]), each] for i, kind in enumerate(world.EDITS)}
-        kept = psnr(model.check_images([pictures[i] for i in asked]), originals, outside[asked])
+        kept = psnr(model.as_pixels([pictures[i] for i in asked]), originals, outside[asked])
         crowded = [len(edit.before.things + edit.after.things) > 2 for edit in edits]
         by_things = {
             name: [sum(yes for yes, here in zip(right, crowded, strict=True) if here == two), crowded.count(two)]
@@ -204,7 +204,7 @@ def make(model, n=500, choosing=60, edits=20, fills=100, progress=None):
         "captions": n,
         "guidance_scale": best,
         "sweep": {str(scale): counts for scale, counts in sweep.items()},
-        "psnr": float(psnr(model.check_images(rebuilt), model.check_images(real)).mean()),
+        "psnr": float(psnr(model.as_pixels(rebuilt), model.as_pixels(real)).mean()),
         "retrieval": {"picture to text": recall[0], "text to picture": recall[1]},
         "agreement": {
             "real scenes": scores(real, scenes),

@@ -71,7 +71,7 @@ def test_paste_back_puts_the_rest_at_the_level_that_x_has_now(random_model):
 
 def test_the_kept_latent_ends_as_it_began(random_model):
     *_, last = inpaint_to_latents(random_model, picture(), hole(), PROMPT, num_inference_steps=4)
-    mask = masks.touched(masks.check_mask(hole(), (64, 64)), 8).expand_as(last.x)
+    mask = masks.touched(masks.as_mask(hole(), (64, 64)), 8).expand_as(last.x)
     clean = random_model.encode_image(picture())
     assert torch.equal(last.x[mask == 0], clean[mask == 0]) and not torch.allclose(last.x[mask == 1], clean[mask == 1])
 
@@ -109,7 +109,7 @@ def test_the_hole_in_the_masked_latent_is_gray(nine, monkeypatch):
     next(inpaint_to_latents(nine, picture(), hole(), PROMPT, num_inference_steps=2))
     where = torch.from_numpy(hole())
     assert (given[-1][..., where] == 0).all()
-    assert torch.equal(given[-1][..., ~where], nine.check_images(picture())[..., ~where])
+    assert torch.equal(given[-1][..., ~where], nine.as_pixels(picture())[..., ~where])
 
 
 def test_a_batch_equals_singles(either):
@@ -150,7 +150,7 @@ def test_a_soft_mask_blends_in_latent_space(either):
     settings = dict(num_inference_steps=3, seed=[0, 1])
     *_, last = inpaint_to_latents(either, picture(), hole(), PROMPT, blend=soft, **settings)
     clean = either.encode_image(picture())
-    kept = masks.share(masks.check_mask(soft, (64, 64)), 8).expand_as(clean) == 0
+    kept = masks.share(masks.as_mask(soft, (64, 64)), 8).expand_as(clean) == 0
     assert kept.any() and all(torch.allclose(x[None][kept], clean[kept], atol=1e-5) for x in last.x)
 
 

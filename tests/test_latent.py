@@ -62,7 +62,7 @@ def test_a_linear_picture_is_previewed_exactly():
 def test_preview_of_unseen_scenes_is_near_their_thumbnails(tiny):
     def scenes(seed):
         pictures = [sample.picture for sample in world.samples(12, seed=seed)]
-        return tiny.encode_image(pictures), tiny.check_images(pictures)
+        return tiny.encode_image(pictures), tiny.as_pixels(pictures)
 
     (known, pictures), (z, unseen) = scenes(1), scenes(2)
     small = F.avg_pool2d(unseen, 8)

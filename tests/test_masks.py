@@ -33,14 +33,14 @@ def noisy(seed=0, height=32, width=48):
     ],
 )
 def test_all_forms_of_a_mask_mean_the_same(given_as):
-    tensor = masks.check_mask(given_as(box()), (32, 48))
+    tensor = masks.as_mask(given_as(box()), (32, 48))
     assert tensor.shape == (1, 1, 32, 48) and tensor.dtype == torch.float32
     assert torch.equal(tensor[0, 0], torch.from_numpy(box()).float())
 
 
 def test_several_masks_and_soft_ones():
     soft = np.linspace(0, 1, 32 * 48, dtype=np.float32).reshape(32, 48)
-    both = masks.check_mask([box(), soft], (32, 48))
+    both = masks.as_mask([box(), soft], (32, 48))
     assert both.shape == (2, 1, 32, 48) and torch.equal(both[1, 0], torch.from_numpy(soft))
 
 
@@ -67,7 +67,7 @@ def test_several_masks_and_soft_ones():
 )
 def test_bad_masks(mask, message):
     with pytest.raises(ValueError, match=message):
-        masks.check_mask(mask, (32, 48))
+        masks.as_mask(mask, (32, 48))
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 4, 8]))
@@ -145,7 +145,7 @@ def test_a_thin_soft_edge_is_faint_and_still_good_to_composite_with():
     with pytest.raises(ValueError, match="mask is 48 x 32 and the picture 32 x 32"):
         masks.composite(noisy(0, 32, 32), noisy(1, 32, 32), faint)
     with pytest.raises(ValueError, match="mask is empty"):
-        masks.check_mask([thin, faint], (32, 48))
+        masks.as_mask([thin, faint], (32, 48))
 
 
 def test_one_of_each_serves_for_all():
@@ -199,4 +199,4 @@ def test_the_worlds_masks_are_masks():
     for i in range(5):
         scene = world.sample(900_000_011, i).scene
         mask = world.random_mask(np.random.default_rng(i), scene)
-        assert masks.check_mask(mask, (128, 128)).mean() == pytest.approx(mask.mean())
+        assert masks.as_mask(mask, (128, 128)).mean() == pytest.approx(mask.mean())

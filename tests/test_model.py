@@ -93,7 +93,7 @@ def test_fit_image_makes_it_fit_and_says_so(random_model, image, says):
     with pytest.warns(UserWarning, match=says) as caught:
         fitted = fit_image(image, random_model.image_size)
     assert len(caught) == 1 and caught[0].filename == __file__
-    assert random_model.check_images(fitted).shape == (1, 3, 64, 64)
+    assert random_model.as_pixels(fitted).shape == (1, 3, 64, 64)
 
 
 def test_fit_image_keeps_the_middle_and_is_silent_when_all_is_well():

@@ -43,7 +43,7 @@ def test_stored_psnr_is_what_the_shipped_autoencoder_does():
     pictures = [sample.picture for sample in world.samples(100, seed=report.HELD_OUT_SERIES)]
     model = difflab.load()
     rebuilt = report.reconstruct(model, pictures)
-    mean = psnr(model.check_images(rebuilt), model.check_images(pictures)).mean().item()
+    mean = psnr(model.as_pixels(rebuilt), model.as_pixels(pictures)).mean().item()
     assert mean == pytest.approx(stored["psnr"], abs=0.7)  # 100 of its 500 scenes
 
 

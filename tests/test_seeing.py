@@ -130,8 +130,8 @@ def test_a_masked_model_goes_into_an_application_that_knows_no_masks(tiny):
     nine, side = load("tiny-inpaint", device="cpu"), tiny.image_size
     image, hole = picture(side), Image.new("L", (side, side))
     hole.paste(255, (16, 16, 80, 96))
-    mask = masks.touched(masks.check_mask(hole, (side, side)), nine.vae_scale_factor)
-    kept = nine.encode_pixels(nine.check_images(image) * (masks.check_mask(hole, (side, side)) < 0.5))
+    mask = masks.touched(masks.as_mask(hole, (side, side)), nine.vae_scale_factor)
+    kept = nine.encode_pixels(nine.as_pixels(image) * (masks.as_mask(hole, (side, side)) < 0.5))
     painter = nine.seeing(see_masked, mask, kept)
     wanted = last_x(inpaint_to_latents(nine, image, hole, "a cat on the beach", **FEW))
     assert torch.equal(last_x(text_to_latents(painter, "a cat on the beach", **FEW)), wanted)
@@ -144,7 +144,7 @@ def test_a_masked_model_goes_into_an_application_that_knows_no_masks(tiny):
 def test_a_model_that_sees_a_picture_is_pix2pix_at_an_image_scale_of_1():
     eight = load("tiny-pix2pix", device="cpu")
     image = picture(eight.image_size)
-    seen = as_seen(eight, eight.check_images(image))
+    seen = as_seen(eight, eight.as_pixels(image))
     ours = last_x(text_to_latents(eight.seeing(see_picture, seen), "make it night", guidance_scale=3.0, **FEW))
     settings = dict(guidance_scale=3.0, image_guidance_scale=1.0)
     theirs = last_x(instruct_pix2pix_to_latents(eight, image, "make it night", **settings, **FEW))

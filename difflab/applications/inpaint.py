@@ -60,7 +60,7 @@ def inpaint_to_latents(
     step, a picture of another size or mode, and anything else that does not fit.
     """
     nine = takes_masks(model)
-    pixels = model.check_images(image)  # B, 3, H, W
+    pixels = model.as_pixels(image)  # B, 3, H, W
     asked = request(
         model,
         prompt,
@@ -72,7 +72,7 @@ def inpaint_to_latents(
         sampler=sampler,
         seed=seed,
         pictures=pixels,
-        masks=masks.check_mask(mask, pixels.shape[-2:]),
+        masks=masks.as_mask(mask, pixels.shape[-2:]),
     )
     if not asked.sampler.walk:
         raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none to take: the hole would stay")

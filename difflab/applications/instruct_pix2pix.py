@@ -58,7 +58,7 @@ def instruct_pix2pix_to_latents(
         negative_prompt=negative_prompt,
         sampler=sampler,
         seed=seed,
-        pictures=model.check_images(image),
+        pictures=model.as_pixels(image),
     )
 
     def see(x, t, picture, text):

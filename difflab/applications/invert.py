@@ -38,7 +38,7 @@ def invert(
 
     Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
     """
-    pixels, size = model.check_images(image), model.image_size
+    pixels, size = model.as_pixels(image), model.image_size
     height, width = pixels.shape[-2:]
     if (width, height) != (size, size):
         raise ValueError(f"the picture is {width} x {height}; this model inverts {size} x {size}: resize it first")

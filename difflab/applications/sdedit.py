@@ -48,7 +48,7 @@ def sdedit_to_latents(
         combine=combine,
         sampler=sampler,
         seed=seed,
-        pictures=model.check_images(image),
+        pictures=model.as_pixels(image),
     )
     z0 = model.encode_pixels(asked.given["pictures"])  # B, 4, h, w
     if not asked.sampler.walk:  # strength 0: the clean end is where it begins
