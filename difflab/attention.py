@@ -1,4 +1,4 @@
-"""Attention watched and edited: softmax(Q K^T / sqrt(d)) V, with a place between its halves to look in and reach in.
+"""Attention watched and edited: softmax(Q K^T / sqrt(d)) V, with an opening between its halves to look in and reach in.
 
 Vaswani et al. 2017 (1706.03762); read as pictures by Hertz et al. 2022 (2208.01626) and Tang et al. 2022 (2210.04885).
 
@@ -7,8 +7,8 @@ Vaswani et al. 2017 (1706.03762); read as pictures by Hertz et al. 2022 (2208.01
 >>> heat_map(maps, token_positions(model.tokenizer, "a cat on a sofa", "cat"), size=128)
 
 A change is a function (probs, site) -> probs. It gets the probabilities (pictures, heads, positions, tokens) in single
-precision, each row of which adds up to 1, and returns what the values are to be weighted with. Recording is a change
-that returns its input; `silence` and `swap` make two others.
+precision, each row of which sums to 1, and returns the weights to use in their stead. Recording is a change that
+returns its input; `silence` and `swap` make two others.
 """
 
 import math
@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from difflab.checks import as_whole
 
 KINDS = ("cross", "self", "both")
-#: diffusers' processors that compute what ours does, by other means. Any other adds something, which ours would lose.
+#: diffusers' processors that compute what ours does, by other means. Any other adds something that ours would lose.
 PLAIN = ("AttnProcessor", "AttnProcessor2_0", "SlicedAttnProcessor", "XFormersAttnProcessor")
 
 
@@ -237,9 +237,9 @@ def check_positions(positions, tokens):
 
 
 def silence(positions):
-    """A change: nobody looks at these tokens any more; the others share what they had, in proportion.
+    """A change: these tokens are no longer looked at; the others divide up their probability, in proportion.
 
-    A place that looked at nothing else (after another change, say) hears nothing.
+    A position that looked at nothing else (after another change, say) gets nothing.
     """
 
     def silenced(probs, site):
@@ -251,7 +251,7 @@ def silence(positions):
 
 
 def swap(first, second):
-    """A change: who looked at ``first`` looks at ``second`` instead, and the other way round: lists of equal length.
+    """A change: whatever looked at ``first`` looks at ``second`` instead, and vice versa: lists of equal length.
 
     It is the same as leaving the probabilities alone and exchanging the tokens' values.
     """

@@ -75,7 +75,7 @@ def inpaint_to_latents(
         masks=masks.as_mask(mask, pixels.shape[-2:]),
     )
     if not asked.sampler.walk:
-        raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none to take: the hole would stay")
+        raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none: the hole would stay")
     pixels, hole = asked.given.values()
     soft = blend if blend is None else as_soft(blend, hole, model.vae_scale_factor)  # B, 1, h, w
     small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w

@@ -1,8 +1,8 @@
 """Prompt-to-prompt: change a word and keep the picture, by keeping where the words were looked at.
 
-Hertz et al. 2022 (2208.01626). The source's prompt and the target's are drawn side by side from one noise, and the
-target's attention is taken from the source's while the layout is decided. What is taken says the ``change``, a function
-(tokenizer, source_prompts, target_prompts) -> change for `difflab.attention.edit`:
+Hertz et al. 2022 (2208.01626). The source and the target are drawn side by side from one noise, and the target takes
+its attention from the source while the layout is decided. The ``change`` says what it takes: a function
+(tokenizer, source_prompts, target_prompts) -> change for `difflab.attention.edit`.
 
     prompt_to_prompt(model, "a cat on a sofa", "a dog on a sofa")                              # a word swapped
     prompt_to_prompt(model, "a car", "a blue car", change=refine)                              # words added
@@ -12,22 +12,25 @@ A real picture is edited from its inversion: ``inverted=invert(model, picture, s
 """
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from difflib import SequenceMatcher
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from difflab.applications.request import pictures_of, request
 from difflab.attention import edit, heat_map, layers_of, token_positions
 from difflab.checks import as_number
 from difflab.guidance import guide
 from difflab.inputs import as_many, as_prompts, as_seeds
-from difflab.loop import sample
+from difflab.loop import Step, sample
+from difflab.model import LatentDiffusion
 from difflab.samplers import by_name, ddim
 
-SMALL_GRID = 16**2  # self-attention is taken over on grids of so many places at most, as in the paper's code
-BLEND_FROM = 0.2  # share of the steps before the local blend begins: until then the maps say little
+SMALL_GRID = 16**2  # self-attention is taken from the source on grids of at most so many positions, as in the paper
+BLEND_FROM = 0.2  # the fraction of the steps before the local blend begins: until then the maps say little
 BLEND_THRESHOLD = 0.3  # of the way from a map's smallest value to its largest
 
 
@@ -35,15 +38,15 @@ BLEND_THRESHOLD = 0.3  # of the way from a map's smallest value to its largest
 
 
 def inject(probs, site):
-    """A change for a batch of sources and then as many targets: the targets' attention is that of the sources."""
+    """A change for a batch of sources and then as many targets: the targets take their attention from the sources."""
     source, _ = probs.chunk(2)
     return torch.cat([source, source])
 
 
 def replace(tokenizer, source_prompts, target_prompts):
-    """Word swap: `inject`, so each of the target's tokens is looked at where the source's in its place was.
+    """Word swap: `inject`, so that each token of the target is looked at where the source's token at its position was.
 
-    Raises ValueError for prompts of different token counts, in which the places do not correspond.
+    Raises ValueError for prompts of different token counts, whose positions do not correspond.
     """
     for source, target in zip(source_prompts, target_prompts, strict=True):
         counts = [len(tokenizer(prompt, truncation=True).input_ids) for prompt in (source, target)]
@@ -56,7 +59,7 @@ def replace(tokenizer, source_prompts, target_prompts):
 
 
 def refine(tokenizer, source_prompts, target_prompts):
-    """Refinement: the words that both prompts have are looked at where the source's were; new words keep their own."""
+    """Refinement: words that both prompts have are looked at where the source's were; new words keep their own maps."""
     rows = zip(source_prompts, target_prompts, strict=True)
     aligned = torch.tensor([alignment(tokenizer, source, target) for source, target in rows])  # N, tokens
 
@@ -69,7 +72,8 @@ def refine(tokenizer, source_prompts, target_prompts):
 
 
 def reweight(weights, first=refine):
-    """Re-weighting: after ``first``, the shares of some of the target's words times a factor. They add up to 1 no more.
+    """Re-weighting: after ``first``, multiply the probabilities of some of the target's words by a factor. They no
+    longer sum to 1.
 
     weights: {"word": factor}: above 1 louder, below 1 quieter, 0 silent. Each word in every target prompt.
     """
@@ -93,55 +97,57 @@ def reweight(weights, first=refine):
 
 
 def alignment(tokenizer, source, target):
-    """For each of the target's tokens, where it stands in the source, or -1 where it is new: a list of int.
+    """For each token of the target, its position in the source, or -1 where it is new: a list of int.
 
-    The longest common runs of tokens, as `difflib` finds them. What stands behind the words (the padding, which is
-    looked at as well) corresponds in its order.
+    The longest common runs of tokens, as `difflib` finds them. What follows the words (the padding, which is looked at
+    as well) corresponds in its order.
     """
     ours, theirs = (tokenizer(prompt, truncation=True).input_ids for prompt in (source, target))
     length = tokenizer.model_max_length
-    places = [-1] * len(theirs)
+    positions = [-1] * len(theirs)
     for start, to, run in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
-        places[to : to + run] = range(start, start + run)
-    return places + [min(len(ours) + i, length - 1) for i in range(length - len(theirs))]
+        positions[to : to + run] = range(start, start + run)
+    return positions + [min(len(ours) + i, length - 1) for i in range(length - len(theirs))]
 
 
 # -- the function -----------------------------------------------------------------------------------------------------
 
 
 def prompt_to_prompt_to_latents(
-    model,
-    source_prompt,
-    target_prompt,
+    model: LatentDiffusion,
+    source_prompt: str | list[str],
+    target_prompt: str | list[str],
     *,
-    change=replace,
-    cross_replace_steps=0.8,
-    self_replace_steps=0.4,
-    local_blend=None,
-    latents=None,
-    inverted=None,
-    num_inference_steps=20,
-    guidance_scale=2.0,
-    negative_prompt="",
-    combine=guide,
-    sampler="ddim",
-    seed=0,
-):
-    """The source's picture and the target's, step by step: yields a `Step` for each step of the loop,
+    change: Callable = replace,
+    cross_replace_steps: float = 0.8,
+    self_replace_steps: float = 0.4,
+    local_blend: tuple[str, str] | list[tuple[str, str]] | None = None,
+    latents: Tensor | None = None,
+    inverted: Tensor | None = None,
+    num_inference_steps: int = 20,
+    guidance_scale: float | Callable[[int], float] = 2.0,
+    negative_prompt: str | list[str] = "",
+    combine: Callable = guide,
+    sampler: str | Callable = "ddim",
+    seed: int | list[int] = 0,
+) -> Iterator[Step]:
+    """The source's picture and the target's, one step at a time: yields a `Step` for each step of the walk,
     which ``model.decode(step.x0)`` shows.
 
-    source_prompt, target_prompt: str, or lists of equal length N, whose pairs are drawn at once.
-    change: `replace`, `refine`, ``reweight({"word": 2.0})``, or a function of their form.
-    cross_replace_steps, self_replace_steps: from 0 to 1, for which share of the steps, from the first on, the change is
-        made to the attention to the text, and the target's self-attention is the source's.
-    local_blend: a word of the source and one of the target (for N pairs a list of such two): outside of where these two
-        words are looked at, the target is the source.
+    source_prompt, target_prompt: one of each, or lists of equal length N, whose pairs are drawn at once.
+    change: `replace`, `refine`, ``reweight({"word": 2.0})``, or a function of the same form.
+    cross_replace_steps, self_replace_steps: from 0 to 1, the fraction of the steps, counted from the first, in which
+        the change is made to the attention to the text, and in which the target's self-attention is the source's.
+    local_blend: a word of the source and one of the target (for N pairs a list of such pairs): the target is the source
+        wherever neither of the two words is looked at.
     latents: the noise to start from, (N, 4, h, w), in place of a seed.
     inverted: from `invert`, with the same number of steps: a real picture is the source, and stays what it is whatever
         the guidance scale, since after each step the source is put back onto the path of the inversion
         (direct inversion, Ju et al. 2023, 2310.01506).
-    The others are those of `text_to_image`. Raises ValueError for fractions outside 0 to 1, for prompts or words that
-    do not fit, and where the network has no attention to change.
+    The other arguments are those of `text_to_image`.
+
+    Raises ValueError, before any work, for fractions outside 0 to 1, for prompts or words that do not fit, for a
+    network without attention to change, and for anything else that does not fit.
     """
     sources, targets = as_prompts(source_prompt), as_prompts(target_prompt)
     pairs = len(sources)
@@ -215,14 +221,15 @@ def adding_up(maps):
     return added
 
 
-def blend_mask(maps, places, size):
-    """Where the source or the target looks at its word: (N, 1, h, w), 1 or 0. maps: from `adding_up`, so far.
+def blend_mask(maps, words, size):
+    """Where the source or the target looks at its word: (N, 1, h, w), 1 or 0.
 
-    A map counts where it is above `BLEND_THRESHOLD` of its range, and next to it.
-    The paper's code counts from 0; a small model's maps do not fall that far.
+    maps: from `adding_up`, so far. words: the token positions of each picture's word, from `blend_positions`.
+    A position counts where its map is above `BLEND_THRESHOLD` of the map's range, and so do its neighbors. The paper's
+    code measures from 0; a small model's maps do not fall that far.
     """
     masks = []
-    for picture, positions in enumerate(places):  # the sources', then the targets'
+    for picture, positions in enumerate(words):  # the sources', then the targets'
         looked = heat_map(maps, positions, tuple(size), picture=picture)[None, None]
         level = (looked - looked.min()) / (looked.max() - looked.min()).clamp_min(1e-12)
         masks.append(F.max_pool2d(level, 3, stride=1, padding=1)[0] > BLEND_THRESHOLD)
