@@ -2,6 +2,9 @@ from . import (
     attention as attention,
 )
 from . import (
+    claims as claims,
+)
+from . import (
     clip as clip,
 )
 from . import (

@@ -24,7 +24,7 @@ FLOORS = (
     "inputs attention latent cost",
     "model masks",
     "loading",
-    "clip applications metrics judge",
+    "clip applications metrics judge claims",
     "planning",
     "show widgets",
     "train",
