@@ -17,7 +17,7 @@ from difflab.loading import load
 from difflab.samplers import SAMPLERS
 from difflab.show import overlay, save_sheet
 from difflab.train.history import cells, sample_sheets
-from difflab.train.unet import PROMPTS as TRAINING_PROMPTS
+from difflab.train.recipes.unet import PROMPTS as TRAINING_PROMPTS
 
 PROMPTS = (
     "a cat on a sofa at night",

@@ -2,13 +2,16 @@
 
 import functools
 import http.server
+import json
 import pathlib
 import shutil
 import threading
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 import difflab
 from difflab.parity import random_pipeline
@@ -53,6 +56,64 @@ def threads():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+# What training needs
+
+
+@pytest.fixture
+def cpu():
+    """The CPU, in float32, as the machine of a training."""
+    from difflab.train.machine import Machine
+
+    return Machine(torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """A folder in which every part was trained for a few steps."""
+    from difflab.train import run
+
+    folder = tmp_path_factory.mktemp("runs")
+    common = {"smoke": True, "device": "cpu"}
+    results = {
+        "autoencoder": run("autoencoder", out=folder / "autoencoder", **common),
+        "tokenizer": run("tokenizer", out=folder / "tokenizer", smoke=True),
+        "judge": run("judge", out=folder / "judge", **common),
+    }
+    results["clip"] = run("clip", out=folder / "clip", tokenizer=folder / "tokenizer", **common)
+    parts = {"vae": folder / "autoencoder/vae", "clip": folder / "clip/clip"}
+    results["unet"] = run("unet", out=folder / "unet", **parts, **common)
+    for name in ("pix2pix", "inpaint"):
+        results[name] = run(name, out=folder / name, init=folder / "unet/unet", **parts, **common)
+    assert all(result.finished for result in results.values())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(runs):
+    """These parts assembled."""
+    from difflab.train.assemble import assemble_pipeline
+
+    parts = {"autoencoder": [runs / "autoencoder"], "clip": [runs / "clip"], "unet": [runs / "unet"]}
+    return assemble_pipeline(runs / "pipeline", **parts)
+
+
+@pytest.fixture
+def imagefolder(tmp_path):
+    """Six pictures of 160x128 with captions."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(6):
+        pixels = np.full((128, 160, 3), 20 * i, np.uint8)
+        pixels[:, :16], pixels[:, -16:] = 255, 255  # what the middle square leaves out
+        pixels[40:80, 60:100] = rng.integers(0, 255, 3)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines.append(json.dumps({"file_name": f"{i}.png", "text": [f"a picture {i}", f"number {i}"] if i else "zero"}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 # A browser on the built book

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from difflab.train import history
-from difflab.train.unet import PROMPTS
+from difflab.train.recipes.unet import PROMPTS
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def test_the_shipped_models_that_see_more(tiny, name, channels):
 
 @pytest.mark.parametrize("name", ["pix2pix", "inpaint"])
 def test_what_is_added_was_trained_on_the_shipped_unet(tiny, name):
-    from difflab.train.unet import mark_of
+    from difflab.train.marks import mark_of
 
     card = json.loads((difflab.weights_folder().parent / name / "card.json").read_text(encoding="utf-8"))
     assert card["stages"][-1]["settings"]["base"] == mark_of("", tiny.unet)

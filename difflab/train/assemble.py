@@ -1,4 +1,4 @@
-"""Put the trained parts into one ordinary Stable Diffusion folder, with cards and sums; the oracle beside it."""
+"""Put the trained parts into one ordinary Stable Diffusion folder, adapters and the oracle beside it, with cards."""
 
 import hashlib
 import json
@@ -13,27 +13,16 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from difflab.files import new_folder
-from difflab.judge import Judge
-from difflab.loading import CONV_IN, LORA
-from difflab.train import data, runner
-from difflab.train import tokenizer as tokens
+from difflab.train import data
+from difflab.train.checkpoint import newest_checkpoint, read_state
+from difflab.train.log import read_log
+from difflab.train.marks import fingerprint, mark_of
+from difflab.train.recipes import tokenizer as tokens
+from difflab.train.runs import Product
 
 SHARD = "14.5MB"
 CURVE_POINTS = 100
 SHEETS = 5  # sample sheets kept of a run
-SOURCES = {
-    "autoencoder": "the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
-    "clip": "contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020); a stage with "
-    "text_only keeps the image tower (Zhai et al. 2022, arXiv 2111.07991), and a linear layer, thrown away, asks the "
-    "text tower what stands left and right",
-    "unet": "denoising diffusion (Ho et al. 2020, arXiv 2006.11239); a stage with snr_gamma has min-SNR weights "
-    "(Hang et al. 2023, arXiv 2303.09556), one with least_snr debiased weights (Yu et al. 2023, arXiv 2310.08442)",
-    "pix2pix": "a U-Net that sees a picture and reads an instruction (Brooks et al. 2023, arXiv 2211.09800): a new "
-    "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
-    "inpaint": "a U-Net that sees a mask and the picture around it (Rombach et al. 2022, arXiv 2112.10752): a new "
-    "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
-    "judge": "a classifier of the tiny world's scenes, trained on fresh ones with their truth as labels",
-}
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
@@ -57,29 +46,43 @@ def thin(values: list, points: int) -> list:
     return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]
 
 
+def state_of(run: str | Path) -> dict:
+    """What the last checkpoint of a run says of it. Raises ValueError when there is none."""
+    checkpoint = newest_checkpoint(run)
+    if checkpoint is None:
+        raise ValueError(f"{run} has no checkpoint: it is not the run folder of a training")
+    return read_state(checkpoint)
+
+
+def product_of(run: str | Path) -> Product:
+    """What a run made. Raises ValueError when it does not say."""
+    state = state_of(run)
+    if "product" not in state:
+        raise ValueError(f"{run} is the run of an older difflab, which does not say what it made: train again")
+    return Product(**state["product"])
+
+
 def stage(run: str | Path) -> dict:
     """What a card says of one training run: settings, seed, steps, device, time, loss curve, last validation.
 
     The points of the loss curve are means over what lies between them.
     """
-    checkpoint = runner.newest_checkpoint(Path(run))
-    if checkpoint is None:
-        raise ValueError(f"{run} has no checkpoint: it is not the run folder of a training")
-    state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    entries = [e for e in runner.read_log(Path(run)) if e["step"] <= state["step"]]
+    state = state_of(run)
+    settings = state["settings"]
+    entries = [e for e in read_log(run) if e["step"] <= state["step"]]
     losses = [(e["step"], e["loss"]) for e in entries if "loss" in e]
     validations = [{k: v for k, v in e.items() if k == "step" or k.startswith("validation_")} for e in entries]
     size = max(1, -(-len(losses) // CURVE_POINTS))
     groups = [losses[i : i + size] for i in range(0, len(losses), size)]
     return {
-        "settings": {k: v for k, v in state["settings"].items() if k not in ("init", "data")},
-        "data": "difflab.world" if state["settings"].get("data") == "world" else "imagefolder",
-        "continues_another_run": state["settings"].get("init") is not None,
+        "settings": {k: v for k, v in settings.items() if k not in ("init", "data")},
+        "data": "imagefolder" if "folder-" in settings["data"] else "difflab.world",
+        "continues_another_run": settings.get("init") is not None,
         "seed": state["seed"],
         "steps": state["step"],
         "batch_size": state["batch_size"],
         "samples": state["step"] * state["batch_size"],
-        "machine": state.get("machine", {}),
+        "machine": state["machine"],
         "processes": state["processes"],
         "seconds": round(state["seconds"]),
         "loss_curve": [[g[-1][0], round(sum(loss for _, loss in g) / len(g), 5)] for g in groups],
@@ -88,7 +91,7 @@ def stage(run: str | Path) -> dict:
     }
 
 
-def card(name: str, recipe: str, runs: Sequence[str | Path], kind: str, parameters: int, before: Path) -> dict:
+def card(name: str, runs: Sequence[str | Path], kind: str, parameters: int, before: Path) -> dict:
     """The card of one part: what it is, how large, and every training run that made it, in order.
 
     `before` is the card of the part that is replaced. It stays whole where no run made a new part, and its runs come
@@ -96,7 +99,7 @@ def card(name: str, recipe: str, runs: Sequence[str | Path], kind: str, paramete
     """
     if not runs:
         return json.loads(before.read_text(encoding="utf-8"))
-    stages = [stage(run) for run in runs]
+    product, stages = product_of(runs[-1]), [stage(run) for run in runs]
     if stages[0]["continues_another_run"] and before.is_file():
         stages = json.loads(before.read_text(encoding="utf-8"))["stages"] + stages
     return {
@@ -105,13 +108,18 @@ def card(name: str, recipe: str, runs: Sequence[str | Path], kind: str, paramete
         "parameters": parameters,
         "stored_as": "float16 safetensors",
         "license": "Apache-2.0",
-        "recipe": recipe,
-        "method": SOURCES[recipe],
+        "recipe": product.name,
+        "method": product.method,
         "samples": sum(s["samples"] for s in stages),
         "seconds": sum(s["seconds"] for s in stages),
         "quality": stages[-1]["quality"],
         "stages": stages,
     }
+
+
+def write_card(content: dict, path: Path) -> None:
+    """Write a card as JSON."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def size_of(module: torch.nn.Module) -> tuple[str, int]:
@@ -155,13 +163,13 @@ def name_as_published(text_encoder: Path) -> None:
     save_file(named, path, metadata={"format": "pt"})
 
 
-def clean_configs(folder: Path) -> None:
+def clean(folder: Path) -> None:
     """Take the paths of the machine that trained the parts out of their configs, and make every file readable.
 
     The configs of the CLIP towers say float32, which is how transformers then loads them, as diffusers does its parts;
     otherwise a pipeline loaded without naming a precision would be half float16, half float32, and fail.
     """
-    for path in folder.glob("*/config.json"):
+    for path in folder.rglob("config.json"):
         content = json.loads(path.read_text(encoding="utf-8"))
         content.pop("_name_or_path", None)
         if "dtype" in content:
@@ -171,7 +179,19 @@ def clean_configs(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def assemble(
+def check_marks(settings: dict, **parts: tuple[str, str]) -> None:
+    """Raises ValueError when the U-Net's `settings` name another mark than one of `parts`, name=(what it is, its mark),
+    has. Older cards lack some."""
+    for name, (what, mark) in parts.items():
+        trained_with = settings.get(name, mark)
+        if trained_with != mark:
+            raise ValueError(
+                f"the U-Net was trained with {what} {trained_with}, but this one is {mark}: take the one it was "
+                "trained with (a decoder may have been trained on alone), or train the U-Net on"
+            )
+
+
+def assemble_pipeline(
     out: str | Path,
     *,
     autoencoder: Sequence[str | Path] = (),
@@ -202,26 +222,15 @@ def assemble(
         )
     if len(tokenizer) != parts["text_encoder"].config.vocab_size:
         raise ValueError(f"the tokenizer has {len(tokenizer)} tokens, the text encoder another number")
-    made_by = {
-        "vae": ("autoencoder", autoencoder),
-        "text_encoder": ("clip", clip),
-        "image_encoder": ("clip", clip),
-        "unet": ("unet", unet),
-    }
+    made_by = {"vae": autoencoder, "text_encoder": clip, "image_encoder": clip, "unet": unet}
     cards = {
-        name: card(name, recipe, runs, *size_of(parts[name]), out / "cards" / f"{name}.json")
-        for name, (recipe, runs) in made_by.items()
+        name: card(name, runs, *size_of(parts[name]), out / "cards" / f"{name}.json") for name, runs in made_by.items()
     }
-    trained_on = cards["unet"]["stages"][-1]["settings"].get("latents")
-    if trained_on is not None:
-        from difflab.train.unet import fingerprint
-
-        mark = fingerprint(parts["vae"])
-        if mark != trained_on:
-            raise ValueError(
-                f"the U-Net learned the latents of encoder {trained_on}, but the autoencoder has encoder {mark}: "
-                "take the autoencoder it was trained with, or one continued from it with decoder_only"
-            )
+    check_marks(
+        cards["unet"]["stages"][-1]["settings"],
+        latents=("autoencoder", fingerprint(parts["vae"])),
+        text=("text encoder", mark_of(tokens.vocabulary(tokenizer), parts["text_encoder"])),
+    )
 
     with new_folder(out) as folder:
         pipeline = StableDiffusionPipeline(
@@ -241,61 +250,49 @@ def assemble(
         save_file({k: v.half().contiguous() for k, v in head.items()}, folder / "clip_head.safetensors")
         (folder / "cards").mkdir()
         for name, content in cards.items():
-            (folder / "cards" / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            write_card(content, folder / "cards" / f"{name}.json")
         copy_samples(unet, cards["unet"]["stages"], out, folder / "cards" / "samples")
-        clean_configs(folder)
+        clean(folder)
         write_sums(folder)
     return out
 
 
-def assemble_judge(out: str | Path, *, judge: Sequence[str | Path]) -> Path:
-    """Write the oracle's folder `out` from its run folder, weights, card and sums; returns its path.
+def assemble(out: str | Path, runs: Sequence[str | Path], *, base: str | Path | None = None) -> Path:
+    """Write the folder `out` of what stands beside the pipeline, an adapter or the judge, from its runs, the last of
+    which holds it: its files in half precision, card, sample sheet and sums; returns its path.
 
-    Raises ValueError when the run is missing.
+    base: the folder of the U-Net that an adapter is for. Raises ValueError when a run is missing, or was trained on
+    another U-Net.
     """
-    weights = Path(judge[-1]) / "judge" / "judge.safetensors"
-    if not weights.is_file():
-        raise ValueError(f"{weights} is missing: train the judge first")
-    module = Judge()
-    module.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()})
-
-    with new_folder(out) as folder:
-        shutil.copyfile(weights, folder / weights.name)
-        (folder / "card.json").write_text(
-            json.dumps(card("judge", "judge", judge, *size_of(module), Path(out) / "card.json"), indent=1) + "\n",
-            encoding="utf-8",
-        )
-        write_sums(folder)
-    return Path(out)
-
-
-def assemble_added(out: str | Path, *, runs: Sequence[str | Path], unet: str | Path) -> Path:
-    """Write the folder `out` of an input layer and a LoRA from their runs, the last of which holds them; with card and
-    sums; returns its path.
-
-    `unet` is the U-Net's folder that they are for. Raises ValueError when a run is missing, or was trained on another.
-    """
-    from difflab.train.unet import mark_of
-
-    run = Path(runs[-1])
-    files = (CONV_IN, LORA)
-    if not all((run / "unet" / file).is_file() for file in files):
-        raise ValueError(f"{run} has no {' and '.join(files)}: it is not the run folder of such a training")
-    settings = stage(run)["settings"]
-    base = mark_of("", data.load_weights(UNet2DConditionModel, unet))
-    if settings["base"] != base:
-        raise ValueError(f"{run} was trained on U-Net {settings['base']}, but {unet} is {base}: train it on this one")
-    recipe = settings["recipe"]
-    weights = {file: load_file(run / "unet" / file) for file in files}
+    out, run, product = Path(out), Path(runs[-1]), product_of(runs[-1])
+    source = run / product.folder
+    weights = {path.name: load_file(path) for path in sorted(source.glob("*.safetensors"))}
+    if not weights:
+        raise ValueError(f"{source} has no weights: train the {product.name} first")
+    check_base(run, base)
     count = sum(tensor.numel() for tensors in weights.values() for tensor in tensors.values())
 
     with new_folder(out) as folder:
-        for file, tensors in weights.items():
-            save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, folder / file)
-        made = card(recipe, recipe, runs, "UNet2DConditionModel, input layer and LoRA", count, Path(out) / "card.json")
-        (folder / "card.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-        Image.open(max((run / "samples").glob("*.png"))).convert("RGB").save(folder / "samples.jpg", quality=90)
-        for path in folder.iterdir():
-            path.chmod(0o644)
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
+        for name, tensors in weights.items():
+            halves = {key: data.in_half(tensor).contiguous() for key, tensor in tensors.items()}
+            save_file(halves, folder / name, metadata={"format": "pt"})
+        write_card(card(product.name, runs, product.kind, count, out / "card.json"), folder / "card.json")
+        sheets = sorted((run / "samples").glob("*.png"))
+        if sheets:
+            Image.open(sheets[-1]).convert("RGB").save(folder / "samples.jpg", quality=90)
+        clean(folder)
         write_sums(folder)
-    return Path(out)
+    return out
+
+
+def check_base(run: Path, base: str | Path | None) -> None:
+    """Raises ValueError when a run trained an adapter, and not for the U-Net in the folder `base`."""
+    trained_on = state_of(run)["settings"].get("base")
+    if trained_on is None:
+        return
+    if base is None:
+        raise ValueError(f"{run} was trained on U-Net {trained_on}: name its folder with base")
+    mark = mark_of("", data.load_weights(UNet2DConditionModel, base))
+    if mark != trained_on:
+        raise ValueError(f"{run} was trained on U-Net {trained_on}, but {base} is {mark}: train it on this one")

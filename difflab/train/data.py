@@ -19,7 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from difflab import world as tiny_world
 from difflab.files import new_file, new_folder
+from difflab.train.machine import Machine
 from difflab.world import NOUNS
 
 SIZE = 128
@@ -35,19 +37,17 @@ class World:
     """Scenes of the tiny world: item i depends on (seed, i) alone. `captions(i, n)` words the same scene n ways."""
 
     def __init__(self, count: int, seed: int):
-        from difflab import world
-
-        self.world, self.count, self.seed, self.name = world, count, seed, f"world-{seed}"
+        self.count, self.seed, self.name = count, seed, f"world-{seed}"
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        sample = self.world.sample(self.seed, index)
+        sample = tiny_world.sample(self.seed, index)
         return np.asarray(sample.picture), sample.caption
 
     def captions(self, index: int, n: int) -> list[str]:
-        sample = self.world.sample(self.seed, index)
+        sample = tiny_world.sample(self.seed, index)
         rng = np.random.default_rng([self.seed, index, 1])
         return [sample.caption] + [sample.scene.caption(rng) for _ in range(n - 1)]
 
@@ -205,10 +205,15 @@ def rows(stacks: list[Tensor], columns: int = 8) -> Image.Image:
 
 
 class Cache(NamedTuple):
-    """Pictures drawn once: uint8 (N,128,128,3) on disk, and several captions for each."""
+    """Pictures drawn once, in a file, and several captions for each."""
 
-    pictures: np.ndarray
+    file: Path
     captions: list[list[str]]
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """uint8 (N,128,128,3), read from the disk where they are looked at."""
+        return np.load(self.file, mmap_mode="r")
 
 
 def cache_pictures(source, count: int, folder: str | Path, *, captions: int = 4) -> Cache:
@@ -231,28 +236,30 @@ def cache_pictures(source, count: int, folder: str | Path, *, captions: int = 4)
             pictures.flush()
             (new / "captions.json").write_text(json.dumps(texts), encoding="utf-8")
     texts = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
-    return Cache(np.load(folder / "pictures.npy", mmap_mode="r"), texts)
+    return Cache(folder / "pictures.npy", texts)
 
 
 class Latents(NamedTuple):
-    """What a U-Net is trained on, float16: latents of many pictures, mean and standard deviation (N,4,16,16); what it
-    sees beside the noisy latent (N,C,16,16), C = 0 for text alone; and the texts of each."""
+    """What a denoising network is trained on: tensors of N rows each, and the texts of each row.
 
-    mean: Tensor
-    std: Tensor
-    seen: Tensor
+    `mean` and `std` (N,4,16,16) are the latents'; every other tensor is something that the network sees.
+    """
+
+    tensors: dict[str, Tensor]
     captions: list[list[str]]
 
 
 SHARD = 1000
 
 
-def cache_latents(source, count: int, folder: str | Path, encode, mark: str, accelerator, *, captions: int = 4):
-    """Compute what a U-Net sees of the first `count` items of a source once, in shards of 1,000; returns `Latents`.
+def cache_latents(
+    source, count: int, folder: str | Path, encode, mark: str, machine: Machine, *, captions: int = 4
+) -> Latents:
+    """Compute what a network is trained on from the first `count` items of a source once, in shards of 1,000.
 
-    `encode(source, indices)` gives the tensors `mean`, `std` and, where there is something to see, `seen`; `mark` names
-    the encoder, so that another one starts afresh. Shards that are there are kept: a kill costs at most one, and a
-    larger `count` later adds to them. Several processes share the work.
+    `encode(source, indices)` gives the tensors of `Latents`; numbers are kept in half precision. `mark` names the
+    encoder, so that another one starts afresh. Shards that are there are kept: a kill costs at most one, and a larger
+    `count` later adds to them. Several processes divide the work.
     """
     if count < 1 or captions < 1:
         raise ValueError(f"count={count} and captions={captions} must be at least 1")
@@ -262,21 +269,24 @@ def cache_latents(source, count: int, folder: str | Path, encode, mark: str, acc
     ranges = [range(first, min(first + SHARD, count)) for first in range(0, count, SHARD)]
     paths = [folder / f"{r.start:08d}-{r.stop:08d}.safetensors" for r in ranges]
     todo = [(r, p) for r, p in zip(ranges, paths, strict=True) if not p.is_file()]
-    mine = todo[accelerator.process_index :: accelerator.num_processes]
+    mine = todo[machine.process :: machine.processes]
     for r, path in tqdm(mine, desc="encoding pictures, by the thousand", disable=not sys.stderr.isatty()):
-        tensors = {name: tensor.half().contiguous() for name, tensor in encode(source, r).items()}
+        tensors = {name: in_half(tensor).contiguous() for name, tensor in encode(source, r).items()}
         texts = json.dumps([source.captions(i, captions) for i in r])
         with new_file(path) as new:
             save_file(tensors, new, metadata={"captions": texts})
-    accelerator.wait_for_everyone()
+    machine.wait()
     shards, texts = [], []
     for path in paths:
         with safe_open(path, framework="pt") as file:
             shards.append({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no dict
             texts += json.loads(file.metadata()["captions"])
-    joined = {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
-    seen = joined.pop("seen", joined["mean"][:, :0])
-    return Latents(**joined, seen=seen, captions=texts)
+    return Latents({name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}, texts)
+
+
+def in_half(tensor: Tensor) -> Tensor:
+    """float16 for what is floating, anything else (masks, pictures in uint8) as it is."""
+    return tensor.half() if tensor.is_floating_point() else tensor
 
 
 def token_table(tokenizer, captions: list[list[str]]) -> Tensor:
@@ -302,12 +312,12 @@ def sided(captions: list[list[str]]) -> Tensor:
     return torch.tensor([(i, j) for i, texts in enumerate(captions) for j, text in enumerate(texts) if sides(text)])
 
 
-def draw_captions(generator: torch.Generator, n: int, shape, sided, share: float) -> tuple[Tensor, Tensor]:
-    """Draw `n` captions of `shape` (pictures, wordings), a `share` of them from the rows of `sided`, where there are
-    any: the pictures' numbers and the wordings', (n,) each."""
+def draw_captions(generator: torch.Generator, n: int, shape, sided, fraction: float) -> tuple[Tensor, Tensor]:
+    """Draw `n` captions of `shape` (pictures, wordings), a `fraction` of them from the rows of `sided`, where there
+    are any: the pictures' numbers and the wordings', (n,) each."""
     index, wording = (torch.randint(0, size, (n,), generator=generator) for size in shape)
     if len(sided):
-        first = round(share * n)
+        first = round(fraction * n)
         row = torch.randint(0, len(sided), (first,), generator=generator)
         index[:first], wording[:first] = sided[row].unbind(dim=1)
     return index, wording

@@ -56,7 +56,7 @@ def curve(card: dict, name: str = "loss") -> Curve:
 
 
 def sample_sheets(folder: str | Path | None = None) -> dict[int, Image.Image]:
-    """Sheets drawn at checkpoints of the U-Net's training, by step, in order: the prompts are `train.unet.PROMPTS`.
+    """Sheets drawn at checkpoints of the U-Net's training, by step, in order: of the PROMPTS in `train.recipes.unet`.
 
     folder: the pipeline folder; the shipped one when None. Its `cards/samples` holds `step-2900.jpg` and the like.
     Raises ValueError where there are none, or where a name holds no step.

@@ -4,6 +4,7 @@ The variational autoencoder of Rombach et al. 2022 (arXiv 2112.10752), made smal
 a step costs a quarter, then on whole pictures.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,26 +13,33 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
-from difflab.files import new_folder
 from difflab.metrics import psnr
-from difflab.train import data, runner
+from difflab.train import data
+from difflab.train.loop import Result, fit, generator, seeded
+from difflab.train.machine import start
+from difflab.train.options import AutoencoderOptions
+from difflab.train.runs import Optimization, Product, open_run
 
 CHANNELS = (16, 48, 96, 128)
 LAYERS_PER_BLOCK = 1
 NORM_GROUPS = 8
-STEPS = 30_800  # as many pictures as the shipped weights saw, in three runs; more is better
-BATCH_SIZE = 8
-LEARNING_RATE = 1.2e-3
 KL_WEIGHT = 1e-4
 CROP = 64
-CROP_UNTIL = 0.88  # of the run
-DECAY_FROM = 0.3
-VALIDATION_PICTURES = 64
-SCALING_PICTURES = 1000
-SMOKE = {"steps": 6, "batch_size": 2, "channels": (8, 8, 16, 16), "groups": 8}
+SHEET = 24  # pictures on the sample sheet
+FULL = {"steps": 30_800, "batch_size": 8, "learning_rate": 1.2e-3}  # as many pictures as the shipped weights saw
+FULL |= {"crop_until": 0.88, "decay_from": 0.3, "channels": CHANNELS, "validation": 64}
+FULL |= {"scaling": 1000, "scaling_on_the_way": 128}  # pictures that the scaling factor is measured on
+SMOKE = FULL | {"steps": 6, "batch_size": 2, "channels": (8, 8, 16, 16), "validation": 4}
+SMOKE |= {"scaling": 8, "scaling_on_the_way": 8}
+AUTOENCODER = Product(
+    name="autoencoder",
+    kind="AutoencoderKL",
+    method="the variational autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752)",
+    folder="vae",
+)
 
 
-def build(channels: tuple[int, ...] = CHANNELS, groups: int = NORM_GROUPS) -> AutoencoderKL:
+def build(channels: tuple[int, ...] = CHANNELS) -> AutoencoderKL:
     """A fresh autoencoder; each block but the last halves the side, so four blocks make f8."""
     return AutoencoderKL(
         in_channels=3,
@@ -40,7 +48,7 @@ def build(channels: tuple[int, ...] = CHANNELS, groups: int = NORM_GROUPS) -> Au
         sample_size=128,
         block_out_channels=channels,
         layers_per_block=LAYERS_PER_BLOCK,
-        norm_num_groups=groups,
+        norm_num_groups=NORM_GROUPS,
         down_block_types=("DownEncoderBlock2D",) * len(channels),
         up_block_types=("UpDecoderBlock2D",) * len(channels),
         act_fn="silu",
@@ -95,129 +103,74 @@ def reconstruct(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8) ->
 def scaling_factor(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8) -> float:
     """One over the standard deviation of the sampled latents of the pictures x, so that scaled latents have unit
     variance (Rombach et al. 2022, appendix G)."""
-    generator, latents = runner.generator(0), []
+    random, latents = generator(0), []
     for part in x.split(batch_size):
         with autocast():
             posterior = vae.encode(part.to(vae.device)).latent_dist
         mean, std = posterior.mean.float().cpu(), posterior.std.float().cpu()
-        latents.append(mean + std * torch.randn(mean.shape, generator=generator))
+        latents.append(mean + std * torch.randn(mean.shape, generator=random))
     return float(1.0 / torch.cat(latents).std())
 
 
-def train(
-    *,
-    out: str | Path = "runs/autoencoder",
-    data_folder: str | Path | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    batch_size: int | None = None,
-    learning_rate: float = LEARNING_RATE,
-    crop_until: float = CROP_UNTIL,
-    decoder_only: bool = False,
-    init: str | Path | None = None,
-    resume: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    workers: int = 0,
-    save_minutes: float = 5.0,
-    validate_minutes: float = 15.0,
-    log_every: int = 50,
-    smoke: bool = False,
-) -> runner.Result:
-    """Train the autoencoder into `out`; `out/vae` is the diffusers folder. See `runner.fit` for the rest of `out`.
+def draw(source, generator: torch.Generator, n: int) -> dict[str, Tensor]:
+    """Pictures of a source: uint8 (n,128,128,3)."""
+    indices = torch.randint(0, len(source), (n,), generator=generator).tolist()
+    return {"picture": torch.from_numpy(data.stack(source, indices))}
 
-    `init` starts from the weights of an AutoencoderKL folder. `decoder_only` (needs `init`) keeps encoder, latents and
-    scaling factor as they are and trains the decoder alone: a U-Net trained on those latents stays valid.
+
+def train(options: AutoencoderOptions) -> Result:
+    """Train the autoencoder into `options.out`; `vae` there is the diffusers folder.
+
+    `init` starts from the weights of an AutoencoderKL folder. `decoder_only` keeps encoder, latents and scaling factor
+    as they are and trains the decoder alone: a U-Net trained on those latents stays valid.
     """
-    if decoder_only and init is None:
-        raise ValueError("decoder_only=True keeps the encoder of a trained autoencoder: name its folder with init")
-    accelerator = runner.start(device=device, precision=precision, threads=threads)
-    channels, groups = (SMOKE["channels"], SMOKE["groups"]) if smoke else (CHANNELS, NORM_GROUPS)
-    steps = steps or (SMOKE["steps"] if smoke else STEPS)
-    batch_size = batch_size or (SMOKE["batch_size"] if smoke else BATCH_SIZE)
-    training, unseen = data.open_data(data_folder, seed=seed)
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        vae = build(channels, groups)
-    if init is not None:
-        vae = data.load_weights(AutoencoderKL, init)
-    if decoder_only:
+    sizes = SMOKE if options.smoke else FULL
+    options = options.filled(sizes)
+    machine = start(options)
+    training, unseen = data.open_data(options.data, seed=options.seed)
+    with seeded(options.seed):
+        vae = build(sizes["channels"])
+    if options.init is not None:
+        vae = data.load_weights(AutoencoderKL, options.init)
+    if options.decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
-    x_unseen = data.to_tensor(data.stack(unseen, range(min(len(unseen), 4 if smoke else VALIDATION_PICTURES))))
-    scaling_count = min(len(training), 8 if smoke else SCALING_PICTURES)
-
-    def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
-        indices = torch.randint(0, len(training), (n,), generator=generator).tolist()
-        return {"picture": torch.from_numpy(data.stack(training, indices))}
 
     def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
         x = data.to_tensor(batch["picture"])  # B,3,128,128
-        if progress < crop_until:
+        if progress < options.crop_until:
             x = random_crops(x, CROP, generator)  # B,3,64,64
-        with torch.set_grad_enabled(not decoder_only):
+        with torch.set_grad_enabled(not options.decoder_only):
             posterior = vae.encode(x).latent_dist
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         y = vae.decode(mean + (0.5 * logvar).exp() * noise).sample.float()
         reconstruction, kl = reconstruction_loss(y, x), kl_divergence(mean, logvar)
         numbers = {"reconstruction": reconstruction.detach(), "kl": kl.detach(), "psnr": psnr(y.detach(), x).mean()}
-        return reconstruction + (0.0 if decoder_only else KL_WEIGHT) * kl, numbers
+        return reconstruction + (0.0 if options.decoder_only else KL_WEIGHT) * kl, numbers
 
     def validate() -> dict[str, float]:
-        y, z = reconstruct(vae, x_unseen, accelerator.autocast)
+        y, z = reconstruct(vae, x_unseen, machine.autocast)
         return {"psnr": float(psnr(y, x_unseen).mean()), "latent_std": float(z.std())}
 
     def pictures() -> Image.Image:
-        x = x_unseen[:24]
-        return data.rows([x, reconstruct(vae, x, accelerator.autocast)[0]], columns=8)
+        x = x_unseen[:SHEET]
+        return data.rows([x, reconstruct(vae, x, machine.autocast)[0]], columns=8)
 
-    def export(folder: Path, count: int = min(scaling_count, 128)) -> None:
-        if not decoder_only:
+    def export(folder: Path) -> None:
+        if not options.decoder_only:
+            count = min(len(training), sizes["scaling" if run.finished else "scaling_on_the_way"])
             x = data.to_tensor(data.stack(training, range(count)))
-            vae.register_to_config(scaling_factor=scaling_factor(vae, x, accelerator.autocast))
+            vae.register_to_config(scaling_factor=scaling_factor(vae, x, machine.autocast))
         vae.save_pretrained(folder)
 
-    result = runner.fit(
-        accelerator,
-        {"vae": vae},
-        draw,
-        loss_fn,
-        out=out,
-        steps=steps,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=1e-4,
-        warmup=100,
-        decay_from=DECAY_FROM,
-        seed=seed,
-        resume=resume,
-        workers=workers,
-        validate=validate,
-        pictures=pictures,
-        export=export,
-        export_to="vae",
-        save_minutes=save_minutes,
-        validate_minutes=validate_minutes,
-        log_every=log_every,
-        settings={
-            "recipe": "autoencoder",
-            "data": str(data_folder or "world"),
-            "learning_rate": learning_rate,
-            "kl_weight": KL_WEIGHT,
-            "crop_until": crop_until,
-            "decoder_only": decoder_only,
-            "init": str(init) if init else None,
-            "smoke": smoke,
-        },
-    )
-    if result.finished and accelerator.is_main_process:
-        vae = AutoencoderKL.from_pretrained(Path(out) / "vae").to(accelerator.device).eval()  # the averaged weights
-        with new_folder(Path(out) / "vae") as folder:
-            export(folder, scaling_count)
-    return result
+    settings = {
+        "data": training.name,
+        "kl_weight": KL_WEIGHT,
+        "crop_until": options.crop_until,
+        "decoder_only": options.decoder_only,
+        "init": str(options.init) if options.init else None,
+    }
+    with open_run(options, machine, {"vae": vae}, AUTOENCODER, settings, Optimization(weight_decay=1e-4)) as run:
+        x_unseen = data.to_tensor(data.stack(unseen, range(min(len(unseen), sizes["validation"]))))
+        return fit(run, partial(draw, training), loss_fn, validate=validate, pictures=pictures, export=export)

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.train import data, unet
+from difflab import world
+from difflab.train import adapter, data, denoising
+from difflab.train.runs import Product
 
 NOTHING_THERE = 0.15  # of the training scenes: only the place, so that a hole can also be filled with no thing
 GRAY = 128
@@ -21,25 +23,23 @@ class MaskedWorld:
     """Scenes of the tiny world, some of them empty: item i is the picture and its caption, `seen(i)` the mask."""
 
     def __init__(self, count: int, seed: int):
-        from difflab import world
-
-        self.world, self.count, self.seed, self.name = world, count, seed, f"masked-{seed}"
+        self.count, self.seed, self.name = count, seed, f"masked-{seed}"
 
     def __len__(self) -> int:
         return self.count
 
     def scene(self, index: int):
         rng = np.random.default_rng([self.seed, index])
-        scene = self.world.random_scene(rng)
+        scene = world.random_scene(rng)
         if rng.random() < NOTHING_THERE:
-            scene = self.world.Scene((), place=scene.place, time=scene.time, style=scene.style, backdrop=scene.backdrop)
+            scene = world.Scene((), place=scene.place, time=scene.time, style=scene.style, backdrop=scene.backdrop)
         return scene
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        return self.world.render(self.scene(index)), self.captions(index, 1)[0]
+        return world.render(self.scene(index)), self.captions(index, 1)[0]
 
     def seen(self, index: int) -> np.ndarray:
-        return self.world.random_mask(np.random.default_rng([self.seed, index, 2]), self.scene(index))
+        return world.random_mask(np.random.default_rng([self.seed, index, 2]), self.scene(index))
 
     def captions(self, index: int, n: int) -> list[str]:
         rng = np.random.default_rng([self.seed, index, 1])
@@ -54,8 +54,6 @@ class MaskedFolder(data.Folder):
         self.name = f"masked-{self.name}"
 
     def seen(self, index: int) -> np.ndarray:
-        from difflab import world
-
         return world.random_mask(np.random.default_rng([index, 2]), world.Scene(()))
 
 
@@ -65,7 +63,7 @@ def masked(source, indices) -> np.ndarray:
     return np.where(masks, GRAY, data.stack(source, indices)).astype(np.uint8)
 
 
-def encode_masked(source, indices, encode, scaling_factor) -> dict[str, Tensor]:
+def encode_masked(source, indices, encode) -> dict[str, Tensor]:
     """The latents of the pictures; what is seen are the mask, every eighth pixel of it, and the masked latents."""
     mean, std = encode(data.stack(source, indices))
     masks = torch.from_numpy(np.stack([source.seen(i) for i in indices])[:, None])  # N,1,128,128
@@ -74,13 +72,17 @@ def encode_masked(source, indices, encode, scaling_factor) -> dict[str, Tensor]:
     return {"mean": mean, "std": std, "seen": seen}
 
 
-TASK = unet.Task(
-    "inpaint",
-    partial(data.open_data, world=MaskedWorld, own=MaskedFolder),
-    encode_masked,
-    channels=5,
-    drop=(0.1, 0.0, 0.0),
-    pictures=20_000,
+TASK = denoising.Task(
+    product=Product(
+        name="inpaint",
+        kind="UNet2DConditionModel, input layer and LoRA",
+        method="a U-Net that sees a mask and the picture around it (Rombach et al. 2022, arXiv 2112.10752): a new "
+        "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
+        folder="unet",
+    ),
+    open_data=partial(data.open_data, world=MaskedWorld, own=MaskedFolder),
+    encode=encode_masked,
     show=masked,
 )
-train = partial(unet.train, task=TASK)
+attach = partial(adapter.inputs_and_lora, channels=5)
+train = partial(adapter.train, TASK, attach)

@@ -10,31 +10,31 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from difflab.train import data, unet
+from difflab import world
+from difflab.train import adapter, data, denoising
+from difflab.train.runs import Product
 
 
 class WorldEdits:
     """Edits of the tiny world: item i is the picture after and the instruction; `seen(i)` is the picture before."""
 
     def __init__(self, count: int, seed: int):
-        from difflab import world
-
-        self.world, self.count, self.seed, self.name = world, count, seed, f"edits-{seed}"
+        self.count, self.seed, self.name = count, seed, f"edits-{seed}"
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        edit = self.world.edit(self.seed, index)
-        return self.world.render(edit.after), edit.instruction
+        edit = world.edit(self.seed, index)
+        return world.render(edit.after), edit.instruction
 
     def seen(self, index: int) -> np.ndarray:
-        return self.world.render(self.world.edit(self.seed, index).before)
+        return world.render(world.edit(self.seed, index).before)
 
     def captions(self, index: int, n: int) -> list[str]:
-        edit = self.world.edit(self.seed, index)
+        edit = world.edit(self.seed, index)
         rng = np.random.default_rng([self.seed, index, 1])
-        return [edit.instruction] + [self.world.reworded(edit, rng) for _ in range(n - 1)]
+        return [edit.instruction] + [world.reworded(edit, rng) for _ in range(n - 1)]
 
 
 class FolderEdits(data.Folder):
@@ -56,19 +56,24 @@ def before(source, indices) -> np.ndarray:
     return np.stack([source.seen(i) for i in indices])
 
 
-def encode_edits(source, indices, encode, scaling_factor) -> dict[str, Tensor]:
+def encode_edits(source, indices, encode) -> dict[str, Tensor]:
     """The latents of the pictures after; and of those before, which Brooks et al. left unscaled."""
     mean, std = encode(data.stack(source, indices))
-    return {"mean": mean, "std": std, "seen": encode(before(source, indices))[0] / scaling_factor}
+    return {"mean": mean, "std": std, "seen": encode(before(source, indices))[0] / encode.scaling_factor}
 
 
-TASK = unet.Task(
-    "pix2pix",
-    partial(data.open_data, world=WorldEdits, own=FolderEdits),
-    encode_edits,
-    channels=4,
+TASK = denoising.Task(
+    product=Product(
+        name="pix2pix",
+        kind="UNet2DConditionModel, input layer and LoRA",
+        method="a U-Net that sees a picture and reads an instruction (Brooks et al. 2023, arXiv 2211.09800): a new "
+        "input layer, and LoRA (Hu et al. 2021, arXiv 2106.09685) on the shipped U-Net",
+        folder="unet",
+    ),
+    open_data=partial(data.open_data, world=WorldEdits, own=FolderEdits),
+    encode=encode_edits,
     drop=(0.05, 0.05, 0.05),
-    pictures=20_000,
     show=before,
 )
-train = partial(unet.train, task=TASK)
+attach = partial(adapter.inputs_and_lora, channels=4)
+train = partial(adapter.train, TASK, attach)

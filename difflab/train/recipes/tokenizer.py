@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 from transformers import CLIPTokenizer
 
+from difflab import world
 from difflab.files import new_folder
-from difflab.train import data, runner
+from difflab.train import data
+from difflab.train.loop import Result
+from difflab.train.options import TokenizerOptions
 
 MAX_LENGTH = 77
-CAPTIONS = 20_000
+CAPTIONS, SMOKE_CAPTIONS = 20_000, 200
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 # Words that no caption may have but a reader or an instruction will use; they too become one token each.
@@ -98,30 +101,26 @@ def copy(source: str | Path, folder: Path) -> None:
 
 def world_captions(count: int, seed: int) -> Iterable[str]:
     """Captions of fresh scenes, which need not be drawn for that."""
-    from difflab import world
-
     rng = np.random.default_rng([seed, 2])
     for _ in range(count):
         yield world.random_scene(rng).caption(rng)
 
 
-def train(
-    *,
-    out: str | Path = "runs/tokenizer",
-    data_folder: str | Path | None = None,
-    seed: int = 0,
-    smoke: bool = False,
-    captions: int | None = None,
-) -> runner.Result:
-    """Build the tokenizer folder `out` from captions of the world, or of an imagefolder."""
-    captions = captions or (200 if smoke else CAPTIONS)
-    if data_folder is None:
-        texts = world_captions(captions, seed)
+def train(options: TokenizerOptions) -> Result:
+    """Build the tokenizer folder `options.out`, by default runs/tokenizer, from captions of the world or your own."""
+    out = options.out or Path("runs/tokenizer")
+    if options.data is None:
+        texts = world_captions(SMOKE_CAPTIONS if options.smoke else CAPTIONS, options.seed)
     else:
-        texts = (text for entry in data.read_metadata(Path(data_folder)) for text in entry["text"])
+        texts = (text for entry in data.read_metadata(options.data) for text in entry["text"])
     tokenizer = build(texts, out)
     print(f"{out}: {len(tokenizer)} tokens, {tokenizer.model_max_length} positions", file=sys.stderr)
-    return runner.Result(step=0, seconds=0.0, finished=True, metrics={"tokens": float(len(tokenizer))})
+    return Result(step=0, seconds=0.0, finished=True, metrics={"tokens": float(len(tokenizer))})
+
+
+def vocabulary(tokenizer: CLIPTokenizer) -> str:
+    """The tokens and their numbers, as a text that two equal tokenizers share."""
+    return json.dumps(tokenizer.get_vocab(), sort_keys=True)
 
 
 def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> np.ndarray:

@@ -5,8 +5,11 @@ later listens to the text tower; search and image variations use both. A batch h
 stands left, so a linear layer, thrown away afterwards, asks the text tower for it.
 """
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
@@ -21,21 +24,31 @@ from transformers import (
 )
 
 from difflab.clip import join_towers, recall
-from difflab.train import data, runner
-from difflab.train import tokenizer as tokens
+from difflab.train import data
+from difflab.train.loop import Result, fit, seeded
+from difflab.train.machine import Machine, start
+from difflab.train.marks import mark_of
+from difflab.train.options import ClipOptions
+from difflab.train.recipes import tokenizer as tokens
+from difflab.train.runs import Optimization, Product, open_run
 from difflab.world import NOUNS
 
 WIDTH = 192
 TEXT = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768}
 VISION = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512, "patch_size": 16}
-STEPS = 800  # as the shipped weights, whose text tower had 1,200 more alone; more is better
-BATCH_SIZE = 128
-LEARNING_RATE = 1e-3
-PICTURES = 24_000
 CAPTIONS = 4
-RETRIEVAL = 100
 SIDED = 0.5  # of the captions say what is left and what is right
-SMOKE = {"steps": 4, "batch_size": 8, "pictures": 16, "retrieval": 8, "width": 32, "layers": 1}
+FULL = {"steps": 800, "batch_size": 128, "learning_rate": 1e-3, "decay_from": 0.1, "validate_minutes": 5.0}
+FULL |= {"pictures": 24_000, "retrieval": 100, "width": WIDTH, "layers": None}  # the text tower had 1,200 more alone
+SMOKE = FULL | {"steps": 4, "batch_size": 8, "pictures": 16, "retrieval": 8, "width": 32, "layers": 1}
+CLIP = Product(
+    name="clip",
+    kind="CLIPModel",
+    method="contrastive training of a text and an image tower (Radford et al. 2021, arXiv 2103.00020); a stage with "
+    "text_only keeps the image tower (Zhai et al. 2022, arXiv 2111.07991), and a linear layer, thrown away, asks the "
+    "text tower what stands left and right",
+    folder="clip",
+)
 
 
 def build(vocabulary: int, *, start: int, end: int, width: int = WIDTH, layers: int | None = None) -> CLIPModel:
@@ -155,88 +168,72 @@ def pick(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Ten
     return found
 
 
-def train(
-    *,
-    out: str | Path = "runs/clip",
-    data_folder: str | Path | None = None,
-    tokenizer: str | Path = "runs/tokenizer",
-    cache: str | Path | None = None,
-    pictures: int | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    batch_size: int | None = None,
-    learning_rate: float = LEARNING_RATE,
-    init: str | Path | None = None,
-    text_only: bool = False,
-    resume: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    workers: int = 0,
-    save_minutes: float = 5.0,
-    validate_minutes: float = 5.0,
-    log_every: int = 50,
-    smoke: bool = False,
-) -> runner.Result:
-    """Train CLIP into `out`; `out/clip` holds tokenizer, text_encoder, image_encoder and clip_head.safetensors.
+@dataclass
+class Pairs:
+    """What CLIP learns from: `draw` gives pictures, or their `known` embeddings, and one caption of each.
+
+    file: uint8 (N,128,128,3) on the disk. known: (N,d) or None. ids: (N,captions,77). neighbors: (N,captions,2), from
+    `sides_table`. sided: from `data.sided`. end: the id of the last token.
+    """
+
+    file: Path
+    known: Tensor | None
+    ids: Tensor
+    neighbors: Tensor
+    sided: Tensor
+    end: int
+
+    def draw(self, generator: torch.Generator, n: int) -> dict[str, Tensor]:
+        index, wording = data.draw_captions(generator, n, self.ids.shape[:2], self.sided, SIDED)
+        if self.known is None:
+            picture = torch.from_numpy(np.load(self.file, mmap_mode="r")[index.numpy()])
+        else:
+            picture = self.known[index]
+        ids = trim(self.ids[index, wording].long(), self.end)
+        return {"picture": picture, "ids": ids, "sides": self.neighbors[index, wording]}
+
+
+@torch.no_grad()
+def embed_all(model: CLIPModel, pictures: np.ndarray, machine: Machine) -> Tensor:
+    """The embeddings of pictures uint8 (N,128,128,3), on the CPU: (N,d)."""
+    embedded = []
+    for first in range(0, len(pictures), 40):
+        x = data.to_tensor(pictures[first : first + 40].copy()).to(machine.device)
+        with machine.autocast():
+            embedded.append(embed_images(model, x).cpu())
+    return torch.cat(embedded)
+
+
+def train(options: ClipOptions) -> Result:
+    """Train CLIP into `options.out`; `clip` there holds tokenizer, text_encoder, image_encoder, clip_head.safetensors.
 
     `pictures` scenes are drawn once into the folder `cache` (49 KB each; by default `pictures` beside `out`), with four
-    captions each. `init` starts from such an `out/clip`; `text_only` (needs `init`) keeps its image tower (Zhai et al.
-    2022, arXiv 2111.07991), which is far quicker. With several processes each contrasts its own share.
+    captions each. `init` starts from such a `clip`; `text_only` keeps its image tower (Zhai et al. 2022, arXiv
+    2111.07991), which is far quicker. With several processes each contrasts its own part of the batch.
     """
-    if text_only and init is None:
-        raise ValueError("text_only=True keeps the image tower of a trained CLIP: name its folder with init")
-    count = pictures or (SMOKE["pictures"] if smoke else PICTURES)
-    if count < 2:
-        raise ValueError(f"pictures={count} must be at least 2: there is nothing to contrast one picture with")
-    accelerator = runner.start(device=device, precision=precision, threads=threads)
-    steps = steps or (SMOKE["steps"] if smoke else STEPS)
-    batch_size = batch_size or (SMOKE["batch_size"] if smoke else BATCH_SIZE)
-    tokenizer_folder, tokenizer = tokenizer, tokens.load(tokenizer)
-    training, unseen = data.open_data(data_folder, seed=seed)
-    cache = Path(cache) if cache else Path(out).parent / "pictures"
-    with accelerator.main_process_first():
-        cached = data.cache_pictures(training, count, cache, captions=CAPTIONS)
-    ids = data.token_table(tokenizer, cached.captions)  # N,4,77
-    neighbors = sides_table(tokenizer, cached.captions)  # N,4,2
-    sided = data.sided(cached.captions)
-    end = tokenizer.eos_token_id
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    sizes = SMOKE if options.smoke else FULL
+    options = options.filled(sizes | {"tokenizer": Path("runs/tokenizer")})
+    machine = start(options)
+    tokenizer = tokens.load(options.tokenizer)
+    training, unseen = data.open_data(options.data, seed=options.seed)
+    count = min(options.pictures, len(training))
+    with seeded(options.seed):
         model = build(
             len(tokenizer),
             start=tokenizer.bos_token_id,
-            end=end,
-            width=SMOKE["width"] if smoke else WIDTH,
-            layers=SMOKE["layers"] if smoke else None,
+            end=tokenizer.eos_token_id,
+            width=sizes["width"],
+            layers=sizes["layers"],
         )
-        head = nn.Linear(WIDTH if not smoke else SMOKE["width"], 2 * len(tokenizer))
-    if init is not None:
-        model = join_towers(init)
-    known = None
-    if text_only:  # the pictures' embeddings stay as they are
-        for part in (model.vision_model, model.visual_projection):
-            part.requires_grad_(False).to(accelerator.device)
-        starts = range(0, len(cached.pictures), 40)
-        with torch.no_grad(), accelerator.autocast():
-            pixels = (data.to_tensor(cached.pictures[i : i + 40].copy()).to(accelerator.device) for i in starts)
-            known = torch.cat([embed_images(model, x).cpu() for x in pixels])
-    x_unseen, captions = distinct(unseen, SMOKE["retrieval"] if smoke else RETRIEVAL)
-    ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, captions))
-    asked = [caption for caption in captions if data.sides(caption)]
-    ids_asked = torch.from_numpy(tokens.token_ids(tokenizer, asked)) if asked else None
-    sides_asked = sides_table(tokenizer, [asked])[0]
-
-    def draw(generator: torch.Generator, n: int) -> dict[str, Tensor]:
-        index, wording = data.draw_captions(generator, n, ids.shape[:2], sided, SIDED)
-        picture = torch.from_numpy(cached.pictures[index.numpy()]) if known is None else known[index]
-        chosen = trim(ids[index, wording].long(), end)
-        return {"picture": picture, "ids": chosen, "sides": neighbors[index, wording]}
+        head = nn.Linear(sizes["width"], 2 * len(tokenizer))
+    if options.init is not None:
+        model = join_towers(options.init)
+    if options.text_only:
+        model.vision_model.requires_grad_(False)
+        model.visual_projection.requires_grad_(False)
 
     def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
-        image = batch["picture"] if text_only else embed_images(model, data.to_tensor(batch["picture"]))
+        image = batch["picture"] if options.text_only else embed_images(model, data.to_tensor(batch["picture"]))
         states = model.text_model(input_ids=batch["ids"])
         text = model.text_projection(states.pooler_output).float()
         with torch.autocast(image.device.type, enabled=False):
@@ -248,49 +245,43 @@ def train(
     def validate() -> dict[str, float]:
         images, texts = [], []
         for x, i in zip(x_unseen.split(25), ids_unseen.split(25), strict=True):
-            with accelerator.autocast():
-                image, text = embed(model, x.to(accelerator.device), i.to(accelerator.device))
+            with machine.autocast():
+                image, text = embed(model, x.to(machine.device), i.to(machine.device))
             images.append(image)
             texts.append(text)
         found = retrieval(torch.cat(images), torch.cat(texts)) | {"among": float(len(captions))}
         if asked:  # how often the end token names what is left and what is right
-            states = model.text_model(input_ids=ids_asked.to(accelerator.device)).pooler_output
+            ids = torch.from_numpy(tokens.token_ids(tokenizer, asked))
+            states = model.text_model(input_ids=ids.to(machine.device)).pooler_output
             named = head(states.float()).view(len(asked), 2, -1).argmax(dim=2).cpu()
-            found["sides"] = (named == sides_asked).all(dim=1).float().mean().item()
+            found["sides"] = (named == sides_table(tokenizer, [asked])[0]).all(dim=1).float().mean().item()
         return found
 
-    return runner.fit(
-        accelerator,
-        {"clip": model, "sides": head},
-        draw,
-        loss_fn,
-        out=out,
-        steps=steps,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=0.05,
-        warmup=100,
-        decay_from=0.1,
-        seed=seed,
-        resume=resume,
-        workers=workers,
-        validate=validate,
-        export=lambda folder: save_towers(model, tokenizer_folder, folder),
-        export_to="clip",
-        save_minutes=save_minutes,
-        validate_minutes=validate_minutes,
-        log_every=log_every,
-        settings={
-            "recipe": "clip",
-            "data": str(data_folder or "world"),
-            "pictures": len(ids),
-            "captions_per_picture": CAPTIONS,
-            "learning_rate": learning_rate,
-            "init": str(init) if init else None,
-            "text_only": text_only,
-            "sided": SIDED,
-            "smoke": smoke,
-        },
-    )
+    settings = {
+        "data": training.name,
+        "pictures": count,
+        "captions_per_picture": CAPTIONS,
+        "tokens": mark_of(tokens.vocabulary(tokenizer)),
+        "text_only": options.text_only,
+        "sided": SIDED,
+        "init": str(options.init) if options.init else None,
+    }
+    optimization = Optimization(betas=(0.9, 0.98), weight_decay=0.05)
+    with open_run(options, machine, {"clip": model, "sides": head}, CLIP, settings, optimization) as run:
+        cache = options.cache or run.out.parent / "pictures"
+        if machine.main:
+            data.cache_pictures(training, count, cache, captions=CAPTIONS)
+        machine.wait()
+        cached = data.cache_pictures(training, count, cache, captions=CAPTIONS)
+        pairs = Pairs(
+            file=cached.file,
+            known=embed_all(model, cached.pictures, machine) if options.text_only else None,
+            ids=data.token_table(tokenizer, cached.captions),
+            neighbors=sides_table(tokenizer, cached.captions),
+            sided=data.sided(cached.captions),
+            end=tokenizer.eos_token_id,
+        )
+        x_unseen, captions = distinct(unseen, sizes["retrieval"])
+        ids_unseen = torch.from_numpy(tokens.token_ids(tokenizer, captions))
+        asked = [caption for caption in captions if data.sides(caption)]
+        return fit(run, pairs.draw, loss_fn, validate=validate, export=partial(save_towers, model, options.tokenizer))

@@ -1,0 +1,1 @@
+"""One file for each weight file: its data, its network, its loss."""
