@@ -111,7 +111,7 @@ def test_every_option_is_on_the_command_line(name):
         (("autoencoder", "--smoke", "--data", "nowhere"), "data folder nowhere does not exist"),
         (("clip", "--smoke", "--tokenizer", "nowhere"), "nowhere has no vocab.json"),
         (("pix2pix", "--smoke", "--device", "cpu", "--adapter", "nowhere"), "nowhere has no conv_in.safetensors"),
-        (("assemble", "--out", "p", "--unet", "nowhere"), "nowhere/unet has no config.json"),
+        (("assemble", "--out", "p", "--unet", "nowhere"), "p/vae has no config.json"),
         (("assemble", "--out", "p", "--judge", "nowhere"), "nowhere has no checkpoint"),
     ],
 )
