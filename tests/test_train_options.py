@@ -29,14 +29,14 @@ from difflab.train.options import AutoencoderOptions, ClipOptions, Options
         ({"learning_rate": math.inf}, "learning_rate=inf must be a finite number"),
         ({"learning_rate": math.nan}, "learning_rate=nan must be a finite number"),
         ({"learning_rate": True}, "learning_rate=True must be a finite number"),
-        ({"decay_from": 1.5}, "decay_from=1.5 must be a finite number from 0 to 1"),
+        ({"decay_from": 1.5}, "decay_from=1.5 must be a number from 0 to 1"),
         ({"seed": -1}, "seed=-1 must be a whole number from 0 up"),
         ({"device": "tpu"}, "device='tpu' is unknown; choose one of auto, cpu, cuda, mps"),
         ({"precision": "int4"}, "precision='int4' is unknown"),
         ({"threads": 0}, "threads=0 must be a whole number from 1 up"),
         ({"workers": -1}, "workers=-1 must be a whole number from 0 up"),
         ({"save_minutes": math.nan}, "save_minutes=nan must be a finite number"),
-        ({"validate_minutes": -1}, "validate_minutes=-1 must be a finite number from 0"),
+        ({"validate_minutes": -1}, "validate_minutes=-1 must be a finite number, 0 or above"),
         ({"log_every": 0}, "log_every=0 must be a whole number from 1 up"),
     ],
 )
@@ -52,7 +52,7 @@ def test_what_belongs_together():
         ClipOptions(text_only=True)
     with pytest.raises(ValueError, match="pictures=1 must be a whole number from 2 up"):
         ClipOptions(pictures=1)
-    with pytest.raises(ValueError, match="crop_until=2 must be a finite number from 0 to 1"):
+    with pytest.raises(ValueError, match="crop_until=2 must be a number from 0 to 1"):
         AutoencoderOptions(crop_until=2)
 
 

@@ -6,6 +6,7 @@ A recipe brings a task (its data, what the network sees, its loss) and a functio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -31,12 +32,11 @@ def train(
     `options.adapter` is a folder of such a result to go on from, which may have been for an earlier state of the U-Net.
     """
     shipped = weights_folder()
-    options = options.filled(
-        task.sizes(options.smoke) | {"init": shipped / "unet", "vae": shipped / "vae", "clip": shipped}
-    )
+    options = options.filled(task.sizes(options.smoke) | {"vae": shipped / "vae", "clip": shipped})
     machine = start(options)
     parts = denoising.load_parts(options.vae, options.clip, machine)
-    unet = data.load_weights(UNet2DConditionModel, options.init).requires_grad_(False).eval().to(machine.device)
+    unet = data.load_weights(UNet2DConditionModel, options.init or shipped / "unet")
+    unet.requires_grad_(False).eval().to(machine.device)
     settings = {"base": mark_of("", unet), "init": str(options.adapter) if options.adapter else None}
     denoising.use_fast_attention(unet, machine)
     with seeded(options.seed):
@@ -56,7 +56,7 @@ def inputs_and_lora(unet: UNet2DConditionModel, channels: int = 0, rank: int = R
     return denoising.Network({"unet": unet}, predict, partial(save_adapter, unet), partial(load_adapter, unet))
 
 
-def with_adapter(unet: UNet2DConditionModel, channels: int = 0, rank: int = RANK) -> UNet2DConditionModel:
+def with_adapter(unet: Any, channels: int = 0, rank: int = RANK) -> Any:
     """The U-Net, frozen, with an input layer for `channels` more, and LoRA (Hu et al. 2021, arXiv 2106.09685) on every
     other linear and convolutional layer but the last: only these learn."""
     from peft import LoraConfig

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -233,14 +234,9 @@ def assemble_pipeline(
     )
 
     with new_folder(out) as folder:
-        pipeline = StableDiffusionPipeline(
-            **{name: part.half() for name, part in parts.items()},
-            tokenizer=tokenizer,
-            scheduler=scheduler(),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        halves: dict[str, Any] = {name: part.half() for name, part in parts.items()}
+        halves |= {"tokenizer": tokenizer, "scheduler": scheduler(), "safety_checker": None, "feature_extractor": None}
+        pipeline = StableDiffusionPipeline(**halves, requires_safety_checker=False)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
         name_as_published(folder / "text_encoder")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,7 +156,9 @@ def read_metadata(folder: Path, pictures: tuple[str, ...] = ("file_name",)) -> l
     return entries
 
 
-def open_data(folder: str | Path | None = None, *, seed: int = 0, world=World, own=Folder) -> tuple:
+def open_data(
+    folder: str | Path | None = None, *, seed: int = 0, world: Callable = World, own: Callable = Folder
+) -> tuple:
     """Return (training, unseen) sources: of the tiny world, or of an imagefolder; `world` and `own` are their classes.
 
     Of a folder one picture in twenty (at least one, at most 500), chosen by the names alone, is kept unseen.

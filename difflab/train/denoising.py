@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -72,18 +72,23 @@ class Batch(NamedTuple):
     seen: dict[str, Tensor]  # what else the network sees, by name, (B, ...) each
 
 
+def cannot_go_on(folder: Path) -> None:
+    """For a network that says not how it is read back: raises ValueError."""
+    raise ValueError(f"this training cannot go on from the weights in {folder}: leave adapter out")
+
+
 class Network(NamedTuple):
     """What learns, and how it is asked.
 
     modules: by name; of their parameters those that require a gradient learn.
     predict: (x, t, text, **seen) -> eps, with what the task's `encode` calls by these names.
-    save: writes into a folder what learned, in diffusers' own format. load: reads it back.
+    save: writes into a folder what learned, in diffusers' own format. load: reads it back, or raises ValueError.
     """
 
     modules: dict[str, nn.Module]
     predict: Callable[..., Tensor]
     save: Callable[[Path], None]
-    load: Callable[[Path], None] | None = None
+    load: Callable[[Path], None] = cannot_go_on
 
 
 def encode_pictures(source, indices, encode: "Encoder") -> dict[str, Tensor]:
@@ -145,8 +150,8 @@ class Parts(NamedTuple):
     """The frozen parts: captions to embeddings, pictures to latents."""
 
     tokenizer: CLIPTokenizer
-    text_encoder: CLIPTextModel
-    vae: AutoencoderKL
+    text_encoder: Any  # CLIPTextModel
+    vae: Any  # AutoencoderKL
 
     @torch.no_grad()
     def encode_text(self, ids: Tensor) -> Tensor:
@@ -171,8 +176,8 @@ def load_parts(vae: Path, clip: Path, machine: Machine) -> Parts:
 class Encoder:
     """Called with uint8 pictures (N,128,128,3): mean and std of their scaled latents, (N,4,16,16) each, on the CPU."""
 
-    def __init__(self, vae: AutoencoderKL, machine: Machine):
-        self.vae, self.machine = vae, machine
+    def __init__(self, vae: Any, machine: Machine):
+        self.vae, self.machine = vae, machine  # AutoencoderKL
         self.scaling_factor = vae.config.scaling_factor
 
     @torch.no_grad()
@@ -186,7 +191,7 @@ class Encoder:
         return torch.cat(means), torch.cat(stds)
 
 
-def use_fast_attention(module: nn.Module, machine: Machine) -> None:
+def use_fast_attention(module: Any, machine: Machine) -> None:
     """On a CPU, backward through PyTorch's fused attention takes 15 % longer than the plain products (measured with
     one thread on a server CPU). A GPU wants the opposite."""
     if hasattr(module, "set_attn_processor"):
@@ -302,8 +307,8 @@ def train(
             seen = {name: exam[name][:count].to(machine.device) for name in lessons.seen}
 
             def predict(x: Tensor, t: int, text: Tensor) -> Tensor:  # guidance asks for several predictions at once
-                times = len(x) // count
-                return network.predict(x, t, text, **{name: torch.cat([v] * times) for name, v in seen.items()})
+                beside = {name: fill(tensor, len(x)) for name, tensor in seen.items()}
+                return network.predict(x, t, text, **beside)
 
             x = noise((count, *exam["latent"].shape[1:]), seed=0).to(machine.device)
             drawn = task.draw(predict, text, no_text, x, sizes["sampling_steps"])

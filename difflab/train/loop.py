@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from difflab.files import new_folder
+from difflab.files import new_file, new_folder
 from difflab.train.average import update_average
 from difflab.train.log import Log
 from difflab.train.runs import Run
@@ -124,7 +124,8 @@ def training(
 ) -> Iterator[Step]:
     """Train the run's modules, yielding a `Step` each time, until it is finished or `stopping()` says so."""
     machine, options, scaler, optimizer = run.machine, run.options, run.scaler, run.optimizer
-    values, (_, _, warmup, average_decay) = list(run.parameters.values()), run.optimization
+    values: list[Tensor] = [*run.parameters.values()]
+    _, _, warmup, average_decay = run.optimization
     upcoming = batches(run, draw)
     while True:
         progress, stop = machine.agree(run.progress(), stopping())
@@ -138,7 +139,7 @@ def training(
             group["lr"] = rate
         optimizer.zero_grad()
         random = generator(options.seed, run.step, machine.process, 1)
-        loss, numbers = 0.0, {}
+        loss, numbers = torch.zeros((), device=machine.device), {}
         for part, fraction in parts(next(upcoming), micro_batch):
             with machine.autocast():
                 part_loss, part_numbers = loss_fn(part, random, progress)
@@ -224,8 +225,8 @@ def watch(
                 run.metrics = {name: float(value) for name, value in validate().items()}
                 log.validation(run.step, run.seconds(), run.metrics)
             if pictures:
-                (run.out / "samples").mkdir(exist_ok=True)
-                pictures().save(run.out / "samples" / f"{run.step:09d}.png")
+                with new_file(run.out / "samples" / f"{run.step:09d}.png") as file:
+                    pictures().save(file, format="PNG")
 
     def save() -> None:
         """A checkpoint, and the model as it is now."""

@@ -64,7 +64,7 @@ class Machine:
         shared = self.total(torch.tensor([progress if self.main else 0.0, float(stopping)], dtype=torch.float64))
         return float(shared[0]), bool(shared[1] > 0)
 
-    def average_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def average_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Replace each gradient by its mean over the processes, in one exchange."""
         if self.processes == 1:
             return

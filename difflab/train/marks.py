@@ -1,6 +1,7 @@
 """Marks: twelve hex digits that tell one set of weights from another, as they are shipped (in half precision)."""
 
 import hashlib
+from typing import Any
 
 from torch import nn
 
@@ -14,6 +15,6 @@ def mark_of(text: str, *modules: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def fingerprint(vae: nn.Module) -> str:
+def fingerprint(vae: Any) -> str:
     """The mark of the latents: it changes with the encoder's weights and the scaling factor, not with the decoder's."""
     return mark_of(repr(vae.config.scaling_factor), vae.encoder, vae.quant_conv)

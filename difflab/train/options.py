@@ -1,77 +1,74 @@
 """What one chooses about a training run: one object for the command line, the recipes and the loop.
 
 A field's annotation holds its type, the words of `--help` and, where there is a choice of values, what checks them.
-None stands for "as the recipe says". Nothing heavy is imported here.
+Nothing heavy is imported here.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
+from difflab.checks import as_number, as_whole
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "no", "bf16", "fp16")
-Check = Callable[[str, Any], None]
+RECIPE: Any = None  # the default of what the recipe decides, and has filled in before anything looks at it
+Check = Callable[[str, Any], Any]  # name and value -> the value; raises ValueError for one that makes no sense
 
 
-def whole(least: int) -> Check:
-    """Whole numbers from `least` up: the check raises ValueError for anything else, True and 2.0 among it."""
-
-    def check(name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name}={value!r} must be a whole number from {least} up")
-
-    return check
+def whole(low: int) -> Check:
+    """Takes whole numbers from `low` up."""
+    return lambda name, value: as_whole(name, value, f"a whole number from {low} up", low)
 
 
-def finite(least: float = 0.0, most: float = math.inf, *, above: bool = False) -> Check:
-    """Finite numbers from `least` (or only above it) to `most`: the check raises ValueError for anything else."""
+def above_zero(name: str, value: Any) -> float:
+    return as_number(name, value, "a finite number above 0", math.ulp(0.0))
 
-    def check(name: str, value: Any) -> None:
-        number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not least <= value <= most or (above and value == least):
-            limits = f"from {least:g} to {most:g}" if most < math.inf else f"{'above' if above else 'from'} {least:g}"
-            raise ValueError(f"{name}={value!r} must be a finite number {limits}")
 
-    return check
+def from_zero(name: str, value: Any) -> float:
+    return as_number(name, value, "a finite number, 0 or above", 0)
+
+
+def fraction(name: str, value: Any) -> float:
+    return as_number(name, value, "a number from 0 to 1", 0, 1)
 
 
 def one_of(choices: tuple[str, ...]) -> Check:
-    """One of these words: the check raises ValueError for anything else."""
+    """Takes one of these words."""
 
-    def check(name: str, value: Any) -> None:
+    def check(name: str, value: Any) -> str:
         if value not in choices:
             raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}")
+        return value
 
     return check
 
 
-FRACTION = finite(0.0, 1.0)
+def path(name: str, value: Any) -> Path:
+    return Path(value)
 
-Out = Annotated[Path | None, "Run folder: checkpoints, log, samples, the model."]
-Data = Annotated[Path | None, "Your own pictures: a folder with metadata.jsonl (file_name, text)."]
-Init = Annotated[Path | None, "Start from the weights in this folder."]
-Pictures = Annotated[int | None, "How many pictures to draw and keep once.", whole(1)]
-Cache = Annotated[Path | None, "Where to keep them; left out, beside OUT."]
+
+Out = Annotated[Path, "Run folder: checkpoints, log, samples, the model.", path]
+Data = Annotated[Path | None, "Your own pictures: a folder with metadata.jsonl (file_name, text).", path]
+Init = Annotated[Path | None, "Start from the weights in this folder.", path]
+Pictures = Annotated[int, "How many pictures to draw and keep once.", whole(1)]
+Cache = Annotated[Path | None, "Where to keep them; left out, beside OUT.", path]
 Seed = Annotated[int, "Seed of weights, data and noise.", whole(0)]
 Smoke = Annotated[bool, "A tiny model and a handful of steps: does it run at all?"]
 
 
+@dataclass(frozen=True)
 class Checked:
     """A dataclass of options. Raises ValueError, with the value and the fix, when one of them makes no sense."""
 
     def __post_init__(self):
         for field in fields(self):
-            kind, _, *checks = get_args(field.type)
-            value = getattr(self, field.name)
-            if value is None:
-                continue
+            _, _, *checks = get_args(field.type)
             for check in checks:
-                check(field.name, value)
-            if Path in get_args(kind):
-                object.__setattr__(self, field.name, Path(value))
+                if getattr(self, field.name) is not None:
+                    object.__setattr__(self, field.name, check(field.name, getattr(self, field.name)))
 
     def filled(self, defaults: dict[str, Any]) -> Self:
         """The same options, with a recipe's `defaults` where nothing was chosen; other names in these are left out."""
@@ -85,21 +82,21 @@ class Checked:
 class Options(Checked):
     """What every training has."""
 
-    out: Out = None
-    steps: Annotated[int | None, "Length of the run.", whole(1)] = None
-    minutes: Annotated[float | None, "Train this long instead of a number of steps.", finite(above=True)] = None
-    batch_size: Annotated[int | None, "Pictures a step, over all processes.", whole(1)] = None
-    learning_rate: Annotated[float | None, "Highest learning rate.", finite(above=True)] = None
-    decay_from: Annotated[float | None, "Part of the run after which the rate falls (0 to 1).", FRACTION] = None
+    out: Out = RECIPE
+    steps: Annotated[int, "Length of the run.", whole(1)] = RECIPE
+    minutes: Annotated[float | None, "Train this long instead of a number of steps.", above_zero] = None
+    batch_size: Annotated[int, "Pictures a step, over all processes.", whole(1)] = RECIPE
+    learning_rate: Annotated[float, "Highest learning rate.", above_zero] = RECIPE
+    decay_from: Annotated[float, "Fraction of the run after which the rate falls (0 to 1).", fraction] = RECIPE
     resume: Annotated[bool, "Go on from OUT's checkpoint, if there is one."] = False
     seed: Seed = 0
     device: Annotated[str, "auto, cpu, cuda or mps.", one_of(DEVICES)] = "auto"
     precision: Annotated[str, "auto, no, bf16 or fp16.", one_of(PRECISIONS)] = "auto"
     threads: Annotated[int | None, "CPU threads; left out, one a core.", whole(1)] = None
     workers: Annotated[int, "Processes that draw batches ahead; worth it beside a GPU.", whole(0)] = 0
-    save_minutes: Annotated[float, "Minutes between checkpoints.", finite()] = 5.0
-    validate_minutes: Annotated[float | None, "Minutes between validations and samples.", finite()] = None
-    log_every: Annotated[int | None, "Steps between lines of the log.", whole(1)] = None
+    save_minutes: Annotated[float, "Minutes between checkpoints.", from_zero] = 5.0
+    validate_minutes: Annotated[float, "Minutes between validations and samples.", from_zero] = RECIPE
+    log_every: Annotated[int, "Steps between lines of the log.", whole(1)] = RECIPE
     smoke: Smoke = False
 
 
@@ -107,7 +104,7 @@ class Options(Checked):
 class TokenizerOptions(Checked):
     """The tokenizer is counted, not trained."""
 
-    out: Annotated[Path | None, "Folder of the tokenizer."] = None
+    out: Annotated[Path, "Folder of the tokenizer.", path] = Path("runs/tokenizer")
     data: Data = None
     seed: Seed = 0
     smoke: Smoke = False
@@ -119,7 +116,7 @@ class AutoencoderOptions(Options):
 
     data: Data = None
     init: Init = None
-    crop_until: Annotated[float | None, "Train on 64x64 crops up to this part of the run (0 to 1).", FRACTION] = None
+    crop_until: Annotated[float, "Train on 64x64 crops up to this fraction of the run (0 to 1).", fraction] = RECIPE
     decoder_only: Annotated[bool, "Keep the encoder of --init; latents stay the same."] = False
 
     def __post_init__(self):
@@ -132,11 +129,11 @@ class AutoencoderOptions(Options):
 class ClipOptions(Options):
     """`text_only` needs `init`."""
 
-    tokenizer: Annotated[Path | None, "Folder of the tokenizer."] = None
+    tokenizer: Annotated[Path, "Folder of the tokenizer.", path] = Path("runs/tokenizer")
     data: Data = None
     init: Init = None
     text_only: Annotated[bool, "Keep the image tower of --init; far quicker."] = False
-    pictures: Annotated[int | None, "How many pictures to draw and keep once.", whole(2)] = None  # to contrast with
+    pictures: Annotated[int, "How many pictures to draw and keep once.", whole(2)] = RECIPE  # to contrast with
     cache: Cache = None
 
     def __post_init__(self):
@@ -151,9 +148,9 @@ class DenoisingOptions(Options):
 
     data: Data = None
     init: Init = None
-    vae: Annotated[Path | None, "Folder of the trained autoencoder."] = None
-    clip: Annotated[Path | None, "Folder with tokenizer and text_encoder."] = None
-    pictures: Pictures = None
+    vae: Annotated[Path, "Folder of the trained autoencoder.", path] = RECIPE
+    clip: Annotated[Path, "Folder with tokenizer and text_encoder.", path] = RECIPE
+    pictures: Pictures = RECIPE
     cache: Cache = None
 
 
@@ -161,12 +158,12 @@ class DenoisingOptions(Options):
 class AdapterOptions(DenoisingOptions):
     """What every training of small weights on a U-Net that stays as it is has."""
 
-    init: Annotated[Path | None, "The U-Net to build on; left out, the shipped one."] = None
-    adapter: Annotated[Path | None, "Go on from the weights of this kind in this folder."] = None
+    init: Annotated[Path | None, "The U-Net to build on; left out, the shipped one.", path] = None
+    adapter: Annotated[Path | None, "Go on from the weights of this kind in this folder.", path] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditOptions(AdapterOptions):
     """The same, on pairs of pictures."""
 
-    data: Annotated[Path | None, "Your own edits: a folder with metadata.jsonl (file_name, before, text)."] = None
+    data: Annotated[Path | None, "Your own edits: a folder with metadata.jsonl (file_name, before, text).", path] = None

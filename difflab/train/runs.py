@@ -92,7 +92,7 @@ class Run:
 
     def averaged(self):
         """The context in which the modules hold the averaged weights, to be looked at and written."""
-        return averaged(self.modules, list(self.parameters.values()), self.average)
+        return averaged(self.modules, [*self.parameters.values()], self.average)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """What a checkpoint holds: the weights that learn and the modules' running statistics, averages, optimizer."""
@@ -170,7 +170,7 @@ def open_run(
     A run may be made longer, and moved to another device: then this is said.
     """
     options = options.filled(COMMON | {"out": f"runs/{product.name}"})
-    out, processes = Path(options.out), machine.processes
+    out, processes = options.out, machine.processes
     if options.batch_size % processes:
         raise ValueError(f"batch_size={options.batch_size} cannot be shared by {processes} processes; use a multiple")
     parameters = trainable(modules)
@@ -232,7 +232,8 @@ def check_same(last: Path, settings: dict, identity: dict, resume: bool) -> None
     state = read_state(last)
     before = {**{name: state.get(name) for name in identity}, **state.get("settings", {})}
     wanted = json.loads(json.dumps({**identity, **settings}))
-    differ = [name for name in {**wanted, **before} if name not in ("init", *SAID) and before.get(name) != wanted.get(name)]
+    compared = [name for name in {**wanted, **before} if name not in ("init", *SAID)]
+    differ = [name for name in compared if before.get(name) != wanted.get(name)]
     if differ:
         named = " and ".join(f"{name}={before.get(name)!r}, not {wanted.get(name)!r}" for name in differ)
         raise ValueError(f"{last} was trained with {named}; resume with the same, or train into another --out")

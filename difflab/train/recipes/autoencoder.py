@@ -6,6 +6,7 @@ a step costs a quarter, then on whole pictures.
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,19 +40,22 @@ AUTOENCODER = Product(
 )
 
 
-def build(channels: tuple[int, ...] = CHANNELS) -> AutoencoderKL:
-    """A fresh autoencoder; each block but the last halves the side, so four blocks make f8."""
+def build(channels: tuple[int, ...] = CHANNELS) -> Any:
+    """A fresh AutoencoderKL; each block but the last halves the side, so four blocks make f8."""
+    blocks: dict[str, Any] = {
+        "block_out_channels": channels,
+        "down_block_types": ("DownEncoderBlock2D",) * len(channels),
+        "up_block_types": ("UpDecoderBlock2D",) * len(channels),
+    }
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         latent_channels=4,
         sample_size=128,
-        block_out_channels=channels,
         layers_per_block=LAYERS_PER_BLOCK,
         norm_num_groups=NORM_GROUPS,
-        down_block_types=("DownEncoderBlock2D",) * len(channels),
-        up_block_types=("UpDecoderBlock2D",) * len(channels),
         act_fn="silu",
+        **blocks,
     )
 
 
@@ -87,7 +91,7 @@ def random_crops(x: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def reconstruct(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8) -> tuple[Tensor, Tensor]:
+def reconstruct(vae: Any, x: Tensor, autocast, batch_size: int = 8) -> tuple[Tensor, Tensor]:
     """Encode and decode (B,3,H,W) without noise; returns pictures and unscaled latents, both float32 on the CPU."""
     pictures, latents = [], []
     for part in x.split(batch_size):
@@ -100,7 +104,7 @@ def reconstruct(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8) ->
 
 
 @torch.no_grad()
-def scaling_factor(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8) -> float:
+def scaling_factor(vae: Any, x: Tensor, autocast, batch_size: int = 8) -> float:
     """One over the standard deviation of the sampled latents of the pictures x, so that scaled latents have unit
     variance (Rombach et al. 2022, appendix G)."""
     random, latents = generator(0), []

@@ -8,6 +8,7 @@ stands left, so a linear layer, thrown away afterwards, asks the text tower for 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,8 @@ CLIP = Product(
 
 def build(vocabulary: int, *, start: int, end: int, width: int = WIDTH, layers: int | None = None) -> CLIPModel:
     """A fresh CLIPModel for 128x128 pictures and 77 positions; `start`, `end`: ids of the first and last token."""
-    text, vision = dict(TEXT), dict(VISION)
+    text: dict[str, Any] = dict(TEXT)
+    vision: dict[str, Any] = dict(VISION)
     if layers is not None:
         text["num_hidden_layers"] = vision["num_hidden_layers"] = layers
     text_config = CLIPTextConfig(
@@ -145,7 +147,7 @@ def distinct(source, count: int) -> tuple[Tensor, list[str]]:
 
 def save_towers(model: CLIPModel, tokenizer: str | Path, folder: Path) -> None:
     """Write the parts of a pipeline: tokenizer (copied), text_encoder, image_encoder, and clip_head.safetensors."""
-    config = model.config
+    config: Any = model.config
     tokens.copy(tokenizer, folder / "tokenizer")
     weights = model.state_dict()
     text = CLIPTextModel(config.text_config)
@@ -212,9 +214,9 @@ def train(options: ClipOptions) -> Result:
     2111.07991), which is far quicker. With several processes each contrasts its own part of the batch.
     """
     sizes = SMOKE if options.smoke else FULL
-    options = options.filled(sizes | {"tokenizer": Path("runs/tokenizer")})
+    options = options.filled(sizes)
     machine = start(options)
-    tokenizer = tokens.load(options.tokenizer)
+    tokenizer: Any = tokens.load(options.tokenizer)
     training, unseen = data.open_data(options.data, seed=options.seed)
     count = min(options.pictures, len(training))
     with seeded(options.seed):

@@ -72,7 +72,7 @@ def build(captions: Iterable[str], folder: str | Path) -> CLIPTokenizer:
 
     The folder holds vocab.json and merges.txt beside tokenizer.json, so old and new transformers both read it.
     """
-    counts = collections.Counter(EXTRA_WORDS)
+    counts: collections.Counter[str] = collections.Counter(EXTRA_WORDS)
     for caption in captions:
         counts.update(re.findall(r"[a-z]+", caption.lower()))
     symbols = byte_symbols()
@@ -95,8 +95,8 @@ def save(vocabulary: str, merges: str, folder: Path) -> None:
 def copy(source: str | Path, folder: Path) -> None:
     """Write the tokenizer of one folder into another, without what earlier calls left in it (padding, truncation)."""
     folder.mkdir(parents=True, exist_ok=True)
-    contents = [(Path(source) / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt")]
-    save(*contents, folder)
+    vocabulary, merges = ((Path(source) / name).read_text(encoding="utf-8") for name in ("vocab.json", "merges.txt"))
+    save(vocabulary, merges, folder)
 
 
 def world_captions(count: int, seed: int) -> Iterable[str]:
@@ -107,14 +107,13 @@ def world_captions(count: int, seed: int) -> Iterable[str]:
 
 
 def train(options: TokenizerOptions) -> Result:
-    """Build the tokenizer folder `options.out`, by default runs/tokenizer, from captions of the world or your own."""
-    out = options.out or Path("runs/tokenizer")
+    """Build the tokenizer folder `options.out` from captions of the world, or of your own pictures."""
     if options.data is None:
         texts = world_captions(SMOKE_CAPTIONS if options.smoke else CAPTIONS, options.seed)
     else:
         texts = (text for entry in data.read_metadata(options.data) for text in entry["text"])
-    tokenizer = build(texts, out)
-    print(f"{out}: {len(tokenizer)} tokens, {tokenizer.model_max_length} positions", file=sys.stderr)
+    tokenizer = build(texts, options.out)
+    print(f"{options.out}: {len(tokenizer)} tokens, {tokenizer.model_max_length} positions", file=sys.stderr)
     return Result(step=0, seconds=0.0, finished=True, metrics={"tokens": float(len(tokenizer))})
 
 
