@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import difflab
 from difflab.train import run
-from difflab.train.assemble import assemble, assemble_pipeline
+from difflab.train.assemble import assemble, assemble_pipeline, check_ours
 
 
 def test_assembled_pipeline_loads_in_diffusers_without_a_word(pipeline_folder, caplog):
@@ -161,3 +161,25 @@ def test_a_run_that_does_not_say_what_it_made(runs, tmp_path):
     path.write_text(json.dumps(state))
     with pytest.raises(ValueError, match="is the run of an older difflab"):
         assemble(tmp_path / "judge", [tmp_path / "run"])
+
+
+def test_only_what_was_assembled_is_replaced(runs, tmp_path):
+    """A folder that holds anything else stays, to the last file."""
+    mine = tmp_path / "mine"
+    shutil.copytree(runs / "judge/judge", mine)
+    (mine / "diary.txt").write_text("dear diary")
+    parts = {"autoencoder": [runs / "autoencoder"], "clip": [runs / "clip"], "unet": [runs / "unet"]}
+    with pytest.raises(ValueError, match="mine holds diary.txt, which was not assembled: name another folder"):
+        assemble(mine, [runs / "judge"])
+    with pytest.raises(ValueError, match="mine holds diary.txt, which was not assembled"):
+        assemble_pipeline(mine, **parts)
+    with pytest.raises(ValueError, match="mine holds diary.txt, which is no part of a tokenizer"):
+        run("tokenizer", out=mine, smoke=True)
+    assert (mine / "diary.txt").read_text() == "dear diary"
+    assert assemble(assemble(tmp_path / "judge", [runs / "judge"]), [runs / "judge"]).is_dir()
+
+
+def test_the_shipped_weights_can_be_assembled_anew():
+    """No file lies in their folders that assembling would refuse to replace."""
+    for folder in difflab.weights_folder().parent.iterdir():
+        check_ours(folder)

@@ -139,6 +139,19 @@ def test_stopped_and_resumed_is_the_same_run(cpu, tmp_path):
     assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bias, whole.bias)
 
 
+def test_half_precision_leaves_steps_out_and_resumes(tmp_path):
+    """An infinite gradient is no accident in fp16: the scaler leaves the step out and halves its scale, which goes on
+    with the run."""
+    half = Machine(torch.device("cpu"), precision="fp16")  # as a GPU without bf16 would
+    whole, result = toy(half, tmp_path / "whole", steps=40)
+    toy(half, tmp_path / "halves", steps=40, stop_at=7)
+    resumed, _ = toy(half, tmp_path / "halves", steps=40, resume=True)
+    assert result.finished and torch.equal(resumed.weight, whole.weight) and float(whole.weight.detach().min()) > 0.2
+    first, second = (newest_checkpoint(tmp_path / name) for name in ("whole", "halves"))
+    scales = [checkpoint.read_state(folder)["scaler"]["scale"] for folder in (first, second)]
+    assert scales[0] == scales[1] < 65536  # where it begins
+
+
 def test_minutes_are_kept_and_counted_over_resumes(cpu, tmp_path):
     _, result = toy(cpu, tmp_path / "run", minutes=0.01)
     assert result.finished and result.seconds >= 0.6
@@ -367,6 +380,14 @@ def test_a_file_is_no_run_folder(cpu, tmp_path):
     with pytest.raises(ValueError, match="file is a file: name a folder"):
         toy(cpu, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_model_that_no_run_wrote_is_not_replaced(cpu, tmp_path):
+    """A pipeline's folder has one of the name that a training uses: --out of the one is not that of the other."""
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match="holds model and no checkpoint: it is no run folder; name another --out"):
+        toy(cpu, tmp_path, hooks={"export": print})
+    assert (tmp_path / "model").is_dir()
 
 
 def test_nothing_to_learn(cpu, tmp_path):

@@ -145,6 +145,15 @@ def copy_samples(runs: Sequence[str | Path], stages: list[dict], out: Path, fold
         steps += made["steps"]
 
 
+def check_ours(out: Path) -> None:
+    """Raises ValueError when the folder that is to be replaced holds a file that is not in its SHA256SUMS."""
+    sums = out / "SHA256SUMS"
+    listed = {line.split(maxsplit=1)[1] for line in sums.read_text().splitlines()} if sums.is_file() else set()
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} - {sums.name}
+    if found - listed:
+        raise ValueError(f"{out} holds {min(found - listed)}, which was not assembled: name another folder")
+
+
 def write_sums(folder: str | Path) -> None:
     """Write SHA256SUMS over every file in the folder, in the form that `sha256sum -c` reads."""
     folder = Path(folder)
@@ -205,9 +214,10 @@ def assemble_pipeline(
     `autoencoder=["runs/autoencoder", "runs/decoder"]`). A part without runs stays as `out` has it, so that one part can
     be trained further from the shipped weights. `out` is replaced whole, once everything is written.
 
-    Raises ValueError when a run or a part is missing or the parts do not fit each other.
+    Raises ValueError when a run or a part is missing, the parts do not fit each other, or `out` holds something else.
     """
     out = Path(out)
+    check_ours(out)
     towers = Path(clip[-1]) / "clip" if clip else out
     parts = {
         "vae": data.load_weights(AutoencoderKL, (Path(autoencoder[-1]) if autoencoder else out) / "vae"),
@@ -258,9 +268,10 @@ def assemble(out: str | Path, runs: Sequence[str | Path], *, base: str | Path | 
     which holds it: its files in half precision, card, sample sheet and sums; returns its path.
 
     base: the folder of the U-Net that an adapter is for. Raises ValueError when a run is missing, or was trained on
-    another U-Net.
+    another U-Net, or `out` holds something else.
     """
     out, run, product = Path(out), Path(runs[-1]), product_of(runs[-1])
+    check_ours(out)
     source = run / product.folder
     weights = {path.name: load_file(path) for path in sorted(source.glob("*.safetensors"))}
     if not weights:

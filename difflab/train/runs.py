@@ -166,8 +166,8 @@ def open_run(
     it as if it had never stopped.
 
     Raises ValueError, before any work: when another process trains into the folder; when it holds a checkpoint and
-    `resume` was not asked for; when that is damaged, or the run had other options, settings or weights to begin with.
-    A run may be made longer, and moved to another device: then this is said.
+    `resume` was not asked for; when that is damaged, or the run had other options, settings or weights to begin with;
+    when it holds a model that no run wrote. A run may be made longer, and moved to another device: this is only said.
     """
     options = options.filled(COMMON | {"out": f"runs/{product.name}"})
     out, processes = options.out, machine.processes
@@ -195,6 +195,8 @@ def open_run(
         last = newest_checkpoint(out)
         if last is not None:
             check_same(last, settings, identity, options.resume)
+        elif (out / product.folder).exists():
+            raise ValueError(f"{out} holds {product.folder} and no checkpoint: it is no run folder; name another --out")
         for module in modules.values():
             module.to(machine.device).train()
         values = list(parameters.values())
@@ -217,7 +219,7 @@ def open_run(
             parameters=parameters,
             average=[p.detach().clone() for p in values],
             optimizer=adamw,
-            scaler=torch.amp.GradScaler("cuda", enabled=machine.precision == "fp16"),
+            scaler=torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16"),
         )
         if last is not None:
             run.restore(last)

@@ -23,6 +23,7 @@ from difflab.train.options import TokenizerOptions
 
 MAX_LENGTH = 77
 CAPTIONS, SMOKE_CAPTIONS = 20_000, 200
+FILES = {"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 # Words that no caption may have but a reader or an instruction will use; they too become one token each.
@@ -107,7 +108,13 @@ def world_captions(count: int, seed: int) -> Iterable[str]:
 
 
 def train(options: TokenizerOptions) -> Result:
-    """Build the tokenizer folder `options.out` from captions of the world, or of your own pictures."""
+    """Build the tokenizer folder `options.out` from captions of the world, or of your own pictures.
+
+    An earlier one in its place is replaced; ValueError when the folder holds something else.
+    """
+    foreign = sorted({path.name for path in options.out.glob("*")} - FILES)
+    if foreign:
+        raise ValueError(f"{options.out} holds {foreign[0]}, which is no part of a tokenizer: name another --out")
     if options.data is None:
         texts = world_captions(SMOKE_CAPTIONS if options.smoke else CAPTIONS, options.seed)
     else:
