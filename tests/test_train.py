@@ -503,10 +503,26 @@ def test_scaling_factor_gives_unit_variance(runs):
     training, _ = data.open_data(seed=0)
     x = data.to_tensor(data.stack(training, range(8)))
     accelerator = runner.start(device="cpu")
-    assert vae.config.scaling_factor == pytest.approx(
-        autoencoder.scaling_factor(vae, x, accelerator.autocast), rel=1e-3
+    assert vae.config.scaling_factor == 0.18215 == pytest.approx(
+        autoencoder.scaling_factor(vae, x, accelerator.autocast), rel=1e-2  # bf16
     )
-    assert vae.config.scaling_factor != 0.18215
+
+
+def test_rescaling_changes_no_picture_and_no_scaled_latent():
+    from diffusers import AutoencoderKL
+
+    from difflab.train import autoencoder
+
+    vae = autoencoder.build(channels=(8, 8, 16, 16)).eval().requires_grad_(False)
+    torch.nn.init.normal_(vae.quant_conv.bias)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    before, picture = vae.encode(x).latent_dist, vae(x).sample
+    autoencoder.rescale(vae, 0.7)
+    after = vae.encode(x).latent_dist
+    assert vae.config.scaling_factor == 0.18215
+    for ours, theirs in ((after.mean, before.mean), (after.std, before.std)):
+        assert torch.allclose(ours * 0.18215, theirs * 0.7, rtol=1e-4)
+    assert torch.allclose(vae(x).sample, picture, atol=1e-5) and isinstance(vae, AutoencoderKL)
 
 
 def test_decoder_alone(runs, tmp_path):
@@ -853,6 +869,11 @@ def test_assembled_files(pipeline_folder):
             assert {t.dtype for t in load_file(path).values()} == {torch.float16}, name
         elif path.suffix == ".json":
             assert str(pipeline_folder.parent) not in path.read_text(), name  # no path of the machine
+    tokenizer = json.loads(files["tokenizer/tokenizer.json"].read_text())
+    assert tokenizer["model"]["merges"][0] == "t h"  # pairs in brackets are not read by tokenizers before 0.20
+    assert json.loads(files["scheduler/scheduler_config.json"].read_text())["clip_sample"] is False
+    index = json.loads(files["model_index.json"].read_text())
+    assert index["feature_extractor"] == ["transformers", "CLIPImageProcessor"]
     head = load_file(files["clip_head.safetensors"])
     assert set(head) == {"text_projection.weight", "logit_scale"}
     for part in ("vae", "text_encoder", "image_encoder", "unet"):
@@ -932,7 +953,7 @@ def test_what_was_added_is_assembled_and_loads(runs, pipeline_folder, tmp_path, 
     assert set(after) == set(before) and unet.config.in_channels == channels  # the LoRA is in the weights now
     lora = load_file(folder / "pytorch_lora_weights.safetensors")
     layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-    added = lora[f"{layer}.lora_B.weight"].float() @ lora[f"{layer}.lora_A.weight"].float()
+    added = lora[f"unet.{layer}.lora_B.weight"].float() @ lora[f"unet.{layer}.lora_A.weight"].float()
     assert torch.allclose(after[f"{layer}.weight"], before[f"{layer}.weight"] + added, atol=1e-6) and added.any()
     (folder / "conv_in.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="conv_in.safetensors' is damaged"):

@@ -4,6 +4,8 @@ The variational autoencoder of Rombach et al. 2022 (arXiv 2112.10752), made smal
 a step costs a quarter, then on whole pictures.
 """
 
+import copy
+import math
 from pathlib import Path
 
 import torch
@@ -28,6 +30,7 @@ CROP_UNTIL = 0.88  # of the run
 DECAY_FROM = 0.3
 VALIDATION_PICTURES = 64
 SCALING_PICTURES = 1000
+SCALING_FACTOR = 0.18215  # Stable Diffusion's, which much code has written into it
 SMOKE = {"steps": 6, "batch_size": 2, "channels": (8, 8, 16, 16), "groups": 8}
 
 
@@ -104,6 +107,18 @@ def scaling_factor(vae: AutoencoderKL, x: Tensor, autocast, batch_size: int = 8)
     return float(1.0 / torch.cat(latents).std())
 
 
+@torch.no_grad()
+def rescale(vae: AutoencoderKL, factor: float) -> None:
+    """Give an autoencoder whose scaling factor would be `factor` that of Stable Diffusion: the layers beside the latent
+    take up the rest. Scaled latents and pictures stay what they are."""
+    k = factor / SCALING_FACTOR
+    for moments in (vae.quant_conv.weight, vae.quant_conv.bias):
+        moments.chunk(2)[0].mul_(k)  # the means
+    vae.quant_conv.bias.chunk(2)[1].add_(2 * math.log(k))  # log variances
+    vae.post_quant_conv.weight.div_(k)
+    vae.register_to_config(scaling_factor=SCALING_FACTOR)
+
+
 def train(
     *,
     out: str | Path = "runs/autoencoder",
@@ -176,10 +191,11 @@ def train(
         return data.rows([x, reconstruct(vae, x, accelerator.autocast)[0]], columns=8)
 
     def export(folder: Path, count: int = min(scaling_count, 128)) -> None:
+        made = copy.deepcopy(vae)
         if not decoder_only:
             x = data.to_tensor(data.stack(training, range(count)))
-            vae.register_to_config(scaling_factor=scaling_factor(vae, x, accelerator.autocast))
-        vae.save_pretrained(folder)
+            rescale(made, scaling_factor(made, x, accelerator.autocast))
+        made.save_pretrained(folder)
 
     result = runner.fit(
         accelerator,

@@ -128,7 +128,8 @@ def load_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
 
     if not all((folder / file).is_file() for file in (CONV_IN, LORA)):
         raise ValueError(f"{folder} has no {CONV_IN} and {LORA}: name the folder of an input layer and a LoRA")
-    conv_in, lora = load_file(folder / CONV_IN), load_file(folder / LORA)
+    conv_in = load_file(folder / CONV_IN)
+    lora = {name.removeprefix("unet."): weight for name, weight in load_file(folder / LORA).items()}
     for read, own in ((conv_in, unet.conv_in.state_dict()), (lora, get_peft_model_state_dict(unet))):
         if {name: w.shape for name, w in read.items()} != {name: w.shape for name, w in own.items()}:
             raise ValueError(f"the input layer and LoRA in {folder} are for another U-Net or task")
@@ -137,10 +138,11 @@ def load_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
 
 
 def save_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Write the input layer and the LoRA, the latter in diffusers' form."""
+    """Write the input layer and the LoRA, the latter as diffusers' pipelines read it: its names begin with `unet.`."""
     from peft import get_peft_model_state_dict
 
-    for file, weights in ((CONV_IN, unet.conv_in.state_dict()), (LORA, get_peft_model_state_dict(unet))):
+    lora = {f"unet.{name}": weight for name, weight in get_peft_model_state_dict(unet).items()}
+    for file, weights in ((CONV_IN, unet.conv_in.state_dict()), (LORA, lora)):
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / file)
 
 
