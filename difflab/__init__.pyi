@@ -23,6 +23,9 @@ from . import (
     export as export,
 )
 from . import (
+    folders as folders,
+)
+from . import (
     guidance as guidance,
 )
 from . import (

@@ -224,6 +224,28 @@ def web(
     typer.echo(out)
 
 
+@export.command()
+def pipeline(
+    model: Annotated[str, typer.Argument(help="tiny, tiny-pix2pix or tiny-inpaint.", show_default=False)],
+    folder: Annotated[pathlib.Path, typer.Argument(help="A new or an empty folder.", show_default=False)],
+):
+    """Write MODEL as a whole diffusers pipeline into FOLDER, for programs that know nothing of difflab.
+
+    Example: difflab export pipeline tiny-inpaint out/tiny-inpaint
+    """
+    from difflab.folders import pipeline as write
+
+    typer.echo(write(folder, model))
+
+
+@export.command()
+def clip(folder: Annotated[pathlib.Path, typer.Argument(help="A new or an empty folder.", show_default=False)]):
+    """Write the tiny CLIP as one CLIPModel into FOLDER, for programs that know nothing of difflab."""
+    from difflab.folders import clip as write
+
+    typer.echo(write(folder))
+
+
 def _paths(prompt, seed, count, out):
     """The files that `draw` writes: `out` itself for one picture, numbered by seed for several."""
     words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60] or "picture"

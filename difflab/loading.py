@@ -139,7 +139,7 @@ def add_inputs(unet, folder):
     conv_in = load_file(folder / CONV_IN)
     widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
     dtype = unet.dtype
-    lora = {name: weight.to(dtype) for name, weight in load_file(folder / LORA).items()}
+    lora = {name.removeprefix("unet."): weight.to(dtype) for name, weight in load_file(folder / LORA).items()}
     unet.load_lora_adapter(lora, prefix=None)
     unet.fuse_lora()
     unet.unload_lora()

@@ -96,7 +96,7 @@ def pictures(folder, label, *, guidance_scales=(5.0,), num_inference_steps=8, sa
     Both start from the same noise and use the model's own noise schedule and spacing.
     """
     model = load(folder, device="cpu")
-    pipeline = pipeline_of(folder, model, sampler)
+    pipeline = pipeline_of(folder, sampler)
     prompts = ["a cat on a sofa at night", "a red car in the snow"]
     rows = []
     for guidance_scale in guidance_scales:
@@ -147,7 +147,7 @@ def guidance(folder, label, *, guidance_scale=5.0, num_inference_steps=6):
     For an epsilon model: of another one diffusers rescales what the network says, and we the noise it stands for.
     """
     model = load(folder, device="cpu")
-    pipeline = pipeline_of(folder, model, "dpm++")
+    pipeline = pipeline_of(folder, "dpm++")
     prompts, negative = ["a cat on a sofa at night", "a red car in the snow"], "by day"
     half = num_inference_steps // 2
     timesteps = model.schedule.timesteps(num_inference_steps, drop_last=True).tolist()
@@ -222,7 +222,7 @@ def sdedit(folder, label, *, strengths=(0.2, 0.58, 0.8), num_inference_steps=10,
     model = load(folder, device="cpu")
     with quietly():
         pipeline = StableDiffusionImg2ImgPipeline(
-            **pipeline_of(folder, model, sampler).components, requires_safety_checker=False
+            **pipeline_of(folder, sampler).components, requires_safety_checker=False
         )
     pipeline.set_progress_bar_config(disable=True)
     prompts, size = ["a cat on a sofa at night", "a red car in the snow"], model.image_size
@@ -258,7 +258,7 @@ def instruct_pix2pix(name_or_folder, label, *, scales=((3.0, 1.5), (4.0, 1.0), (
     model = load(name_or_folder, device="cpu")
     folder = weights_folder() if name_or_folder == "tiny-pix2pix" else name_or_folder
     with quietly():
-        parts = pipeline_of(folder, model, "dpm++").components | dict(unet=model.unet)
+        parts = pipeline_of(folder, "dpm++").components | dict(unet=model.unet)
         pipeline = StableDiffusionInstructPix2PixPipeline(**parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     prompts, size = ["make it sunset", "turn the cat into a dog"], model.image_size
@@ -292,7 +292,7 @@ def inpaint(name_or_folder, label, *, strengths=(1.0, 0.5), num_inference_steps=
     model = load(name_or_folder, device="cpu")
     folder = weights_folder() if name_or_folder == "tiny-inpaint" else name_or_folder
     with quietly():
-        parts = pipeline_of(folder, model, sampler).components | dict(unet=model.unet)
+        parts = pipeline_of(folder, sampler).components | dict(unet=model.unet)
         pipeline = StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     prompts, size = ["a cat on a sofa at night", "a red car in the snow"], model.image_size
@@ -331,7 +331,7 @@ def prompt_to_prompt(folder, label, *, num_inference_steps=10):
     from difflab.applications.prompt_to_prompt import prompt_to_prompt_to_latents
 
     model = load(folder, device="cpu")
-    pipeline = pipeline_of(folder, model, "ddim")
+    pipeline = pipeline_of(folder, "ddim")
     prompts, cross_steps, self_steps = ["a cat on a sofa", "a dog on a sofa"], 8, 4
 
     class WordSwap:
@@ -408,17 +408,15 @@ def table(weights=None):
 # -- the peer's side --------------------------------------------------------------------------------------------------
 
 
-def pipeline_of(folder, model, sampler):
-    """diffusers' pipeline of the folder's weights, in single precision, with the model's own spacing of timesteps."""
+def pipeline_of(folder, sampler):
+    """diffusers' pipeline of the folder's weights, in single precision; its scheduler is made from the folder's."""
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     kinds = {"dpm++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
     with quietly():
         pipeline = StableDiffusionPipeline.from_pretrained(str(folder), safety_checker=None, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = kinds[sampler].from_config(
-        {**pipeline.scheduler.config, "timestep_spacing": model.schedule.timestep_spacing, "clip_sample": False}
-    )
+    pipeline.scheduler = kinds[sampler].from_config(pipeline.scheduler.config)
     return pipeline
 
 
@@ -505,6 +503,7 @@ def random_pipeline(folder, *, prediction_type="epsilon", unet=SMALL_UNET, vae=S
     scheduler = PNDMScheduler(
         **BETAS, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1, prediction_type=prediction_type
     )
+    scheduler.register_to_config(clip_sample=False)
     with quietly():
         pipeline = StableDiffusionPipeline(
             tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, unet=unet, scheduler=scheduler,

@@ -139,7 +139,7 @@ def test_rescaling_v_is_what_diffusers_does_for_a_model_that_predicts_v(v_folder
     x = noise((1, *model.latent_shape), 3)
     *_, last = sample(predict_noise, x, dpmpp(model.schedule, 6))
     settings = dict(num_inference_steps=6, guidance_scale=7.5, guidance_rescale=0.7, output_type="latent")
-    theirs = pipeline_of(v_folder, model, "dpm++")("a cat", latents=x, **settings).images
+    theirs = pipeline_of(v_folder, "dpm++")("a cat", latents=x, **settings).images
     assert (last.x - theirs).abs().max() < 1e-4
 
 

@@ -28,12 +28,13 @@ FLOORS = (
     "planning",
     "show widgets",
     "train",
-    "parity report export demo doctor classroom",
+    "parity report export folders demo doctor classroom",
     "cli __init__",
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 SPINE = "checks schedule condition loop samplers guidance".split()
-FOR_PEOPLE = {"show", "parity", "report", "export", "demo"}  # what only the command line, the book and notebooks open
+#: What only the command line, the book and the notebooks open.
+FOR_PEOPLE = {"show", "parity", "report", "export", "folders", "demo"}
 PUBLISHED_AS = {"PIL": "pillow", "IPython": "ipython"}  # where a package's name is not its distribution's
 
 

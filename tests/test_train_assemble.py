@@ -49,6 +49,11 @@ def test_assembled_files(pipeline_folder):
             assert {t.dtype for t in load_file(path).values()} == {torch.float16}, name
         elif path.suffix == ".json":
             assert str(pipeline_folder.parent) not in path.read_text(), name  # no path of the machine
+    tokenizer = json.loads(files["tokenizer/tokenizer.json"].read_text())
+    assert tokenizer["model"]["merges"][0] == "t h"  # pairs in brackets are not read by tokenizers before 0.20
+    assert json.loads(files["scheduler/scheduler_config.json"].read_text())["clip_sample"] is False
+    index = json.loads(files["model_index.json"].read_text())
+    assert index["feature_extractor"] == ["transformers", "CLIPImageProcessor"]
     head = load_file(files["clip_head.safetensors"])
     assert set(head) == {"text_projection.weight", "logit_scale"}
     for part in ("vae", "text_encoder", "image_encoder", "unet"):
@@ -121,7 +126,7 @@ def test_what_was_added_is_assembled_and_loads(runs, pipeline_folder, tmp_path, 
     assert set(after) == set(before) and unet.config.in_channels == channels  # the LoRA is in the weights now
     lora = load_file(folder / "pytorch_lora_weights.safetensors")
     layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
-    added = lora[f"{layer}.lora_B.weight"].float() @ lora[f"{layer}.lora_A.weight"].float()
+    added = lora[f"unet.{layer}.lora_B.weight"].float() @ lora[f"unet.{layer}.lora_A.weight"].float()
     assert torch.allclose(after[f"{layer}.weight"], before[f"{layer}.weight"] + added, atol=1e-6) and added.any()
     (folder / "conv_in.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match="conv_in.safetensors' is damaged"):

@@ -70,8 +70,22 @@ def test_scaling_factor_gives_unit_variance(runs):
     training, _ = data.open_data(seed=0)
     x = data.to_tensor(data.stack(training, range(8)))
     measured = autoencoder.scaling_factor(vae, x, start(Options(device="cpu")).autocast)
-    assert vae.config.scaling_factor == pytest.approx(measured, rel=1e-3)
-    assert vae.config.scaling_factor != 0.18215
+    assert vae.config.scaling_factor == 0.18215 == pytest.approx(measured, rel=1e-2)  # bf16
+
+
+def test_rescaling_changes_no_picture_and_no_scaled_latent():
+    from difflab.train.recipes import autoencoder
+
+    vae = autoencoder.build(channels=(8, 8, 16, 16)).eval().requires_grad_(False)
+    torch.nn.init.normal_(vae.quant_conv.bias)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    before, picture = vae.encode(x).latent_dist, vae(x).sample
+    autoencoder.rescale(vae, 0.7)
+    after = vae.encode(x).latent_dist
+    assert vae.config.scaling_factor == 0.18215
+    for ours, theirs in ((after.mean, before.mean), (after.std, before.std)):
+        assert torch.allclose(ours * 0.18215, theirs * 0.7, rtol=1e-4)
+    assert torch.allclose(vae(x).sample, picture, atol=1e-5)
 
 
 def test_decoder_alone(runs, tmp_path):

@@ -75,10 +75,11 @@ def with_adapter(unet: Any, channels: int = 0, rank: int = RANK) -> Any:
 
 
 def adapter_files(unet: UNet2DConditionModel) -> dict[str, dict[str, Tensor]]:
-    """What learned, by file: the LoRA in diffusers' form, and the input layer where it is a wider one."""
+    """What learned, by file: the LoRA as diffusers' pipelines read it, whose names begin with `unet.`, and the input
+    layer where it is a wider one."""
     from peft import get_peft_model_state_dict
 
-    files = {LORA: get_peft_model_state_dict(unet)}
+    files = {LORA: {f"unet.{name}": weight for name, weight in get_peft_model_state_dict(unet).items()}}
     return files | ({CONV_IN: unet.conv_in.state_dict()} if unet.conv_in.weight.requires_grad else {})
 
 
@@ -102,4 +103,4 @@ def load_adapter(unet: UNet2DConditionModel, folder: Path) -> None:
             raise ValueError(f"{file} in {folder} is for another U-Net or task")
     if CONV_IN in read:
         unet.conv_in.load_state_dict(read[CONV_IN])
-    set_peft_model_state_dict(unet, read[LORA])
+    set_peft_model_state_dict(unet, {name.removeprefix("unet."): weight for name, weight in read[LORA].items()})

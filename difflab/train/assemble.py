@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+from transformers import CLIPImageProcessor, CLIPTextModel, CLIPVisionModelWithProjection
 
 from difflab.files import new_folder
 from difflab.train import data
@@ -27,8 +27,12 @@ SHEETS = 5  # sample sheets kept of a run
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
-    """The noise schedule of training, with the sampler that pipelines use unless told otherwise."""
-    return DPMSolverMultistepScheduler(
+    """The noise schedule of training, with the sampler that pipelines use unless told otherwise.
+
+    It has no clip_sample, but says it for those that are made from its configuration: DDIM and DDPM would otherwise
+    clip what they think of the clean latent to [-1, 1], which is for pixels.
+    """
+    made = DPMSolverMultistepScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
         beta_end=0.012,
@@ -38,6 +42,15 @@ def scheduler() -> DPMSolverMultistepScheduler:
         final_sigmas_type="zero",
         steps_offset=1,  # unused with trailing timesteps, but StableDiffusionPipeline warns about 0
     )
+    made.register_to_config(clip_sample=False)
+    return made
+
+
+def feature_extractor(side: int) -> CLIPImageProcessor:
+    """How a picture is made ready for the image tower: its middle square, side x side pixels, colors from -1 to 1."""
+    half = [0.5, 0.5, 0.5]
+    size, crop = {"shortest_edge": side}, {"height": side, "width": side}
+    return CLIPImageProcessor(size=size, crop_size=crop, image_mean=half, image_std=half)
 
 
 def thin(values: list, points: int) -> list:
@@ -173,6 +186,22 @@ def name_as_published(text_encoder: Path) -> None:
     save_file(named, path, metadata={"format": "pt"})
 
 
+def answer_to_fp16(folder: Path) -> None:
+    """Let `from_pretrained(folder, variant="fp16")` load the pipeline, whose weights are float16 under the plain names.
+
+    diffusers refuses a variant unless a file of some part has it in its name, and reads the plain file of every part
+    that has none. The scheduler has no weights, so a note beside it is enough.
+    """
+    note = "The weights of this pipeline are float16. This file lets diffusers find what variant='fp16' asks for.\n"
+    (folder / "scheduler" / "weights.fp16.txt").write_text(note, encoding="utf-8")
+
+
+def name_the_processor(folder: Path) -> None:
+    """Give the feature extractor the class that every transformers has: without torchvision it saves another's name."""
+    index = folder / "model_index.json"
+    index.write_text(index.read_text(encoding="utf-8").replace("ProcessorPil", "Processor"), encoding="utf-8")
+
+
 def clean(folder: Path) -> None:
     """Take the paths of the machine that trained the parts out of their configs, and make every file readable.
 
@@ -245,11 +274,14 @@ def assemble_pipeline(
 
     with new_folder(out) as folder:
         halves: dict[str, Any] = {name: part.half() for name, part in parts.items()}
-        halves |= {"tokenizer": tokenizer, "scheduler": scheduler(), "safety_checker": None, "feature_extractor": None}
+        halves |= {"tokenizer": tokenizer, "scheduler": scheduler(), "safety_checker": None}
+        halves["feature_extractor"] = feature_extractor(parts["image_encoder"].config.image_size)
         pipeline = StableDiffusionPipeline(**halves, requires_safety_checker=False)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
         name_as_published(folder / "text_encoder")
+        answer_to_fp16(folder)
+        name_the_processor(folder)
         shutil.rmtree(folder / "tokenizer")
         tokens.copy(towers / "tokenizer", folder / "tokenizer")  # with vocab.json and merges.txt for older transformers
         head = load_file(towers / "clip_head.safetensors")

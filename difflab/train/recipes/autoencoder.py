@@ -4,6 +4,8 @@ The variational autoencoder of Rombach et al. 2022 (arXiv 2112.10752), made smal
 a step costs a quarter, then on whole pictures.
 """
 
+import copy
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ NORM_GROUPS = 8
 KL_WEIGHT = 1e-4
 CROP = 64
 SHEET = 24  # pictures on the sample sheet
+SCALING_FACTOR = 0.18215  # Stable Diffusion's, which much code has written into it
 FULL = {"steps": 30_800, "batch_size": 8, "learning_rate": 1.2e-3}  # as many pictures as the shipped weights saw
 FULL |= {"crop_until": 0.88, "decay_from": 0.3, "channels": CHANNELS, "validation": 64}
 FULL |= {"scaling": 1000, "scaling_on_the_way": 128}  # pictures that the scaling factor is measured on
@@ -116,6 +119,18 @@ def scaling_factor(vae: Any, x: Tensor, autocast, batch_size: int = 8) -> float:
     return float(1.0 / torch.cat(latents).std())
 
 
+@torch.no_grad()
+def rescale(vae: Any, factor: float) -> None:
+    """Give an autoencoder whose scaling factor would be `factor` that of Stable Diffusion: the layers beside the latent
+    take up the rest. Scaled latents and pictures stay what they are."""
+    k = factor / SCALING_FACTOR
+    for moments in (vae.quant_conv.weight, vae.quant_conv.bias):
+        moments.chunk(2)[0].mul_(k)  # the means
+    vae.quant_conv.bias.chunk(2)[1].add_(2 * math.log(k))  # log variances
+    vae.post_quant_conv.weight.div_(k)
+    vae.register_to_config(scaling_factor=SCALING_FACTOR)
+
+
 def draw(source, generator: torch.Generator, n: int) -> dict[str, Tensor]:
     """Pictures of a source: uint8 (n,128,128,3)."""
     indices = torch.randint(0, len(source), (n,), generator=generator).tolist()
@@ -162,11 +177,12 @@ def train(options: AutoencoderOptions) -> Result:
         return data.rows([x, reconstruct(vae, x, machine.autocast)[0]], columns=8)
 
     def export(folder: Path) -> None:
+        made = copy.deepcopy(vae)
         if not options.decoder_only:
             count = min(len(training), sizes["scaling" if run.finished else "scaling_on_the_way"])
             x = data.to_tensor(data.stack(training, range(count)))
-            vae.register_to_config(scaling_factor=scaling_factor(vae, x, machine.autocast))
-        vae.save_pretrained(folder)
+            rescale(made, scaling_factor(made, x, machine.autocast))
+        made.save_pretrained(folder)
 
     settings = {
         "data": training.name,

@@ -91,6 +91,16 @@ def save(vocabulary: str, merges: str, folder: Path) -> None:
     (folder / "vocab.json").write_text(vocabulary, encoding="utf-8")
     (folder / "merges.txt").write_text(merges, encoding="utf-8")
     CLIPTokenizer.from_pretrained(folder, model_max_length=MAX_LENGTH).save_pretrained(folder)
+    join_merges(folder / "tokenizer.json")
+
+
+def join_merges(path: Path) -> None:
+    """Write each merge of a tokenizer.json as "t h", which all versions of tokenizers read, and not as ["t", "h"]."""
+    if path.is_file():  # the oldest transformers write none
+        content = json.loads(path.read_text(encoding="utf-8"))
+        merges = content["model"]["merges"]
+        content["model"]["merges"] = [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
 def copy(source: str | Path, folder: Path) -> None:
