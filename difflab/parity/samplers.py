@@ -56,10 +56,10 @@ def compare(predict_noise: Callable) -> Iterator[Row]:
         for spacing in case.spacings:
             scheduler = make_scheduler(case.peer, timestep_spacing=spacing, steps_offset=1, **case.peer_settings)
             schedule = NoiseSchedule.from_config(scheduler.config)
-            sampler = case.sampler(schedule, case.steps, generator=random(), **case.settings)
+            sampler = case.sampler(schedule, case.steps, generator=seeded(), **case.settings)
             x = noise((2, 3, 8, 8), seed=0)
             ours = [step.x for step in sample(predict_noise, x, sampler)]
-            theirs = walk_of(scheduler, predict_noise, x, case.steps, random(), **case.step_arguments)
+            theirs = walk_of(scheduler, predict_noise, x, case.steps, seeded(), **case.step_arguments)
             yield compared(f"{case.name}, {spacing}, {case.steps} steps", case.peer, ours, theirs, 1e-5)
 
 
@@ -68,8 +68,8 @@ def compare_plugged_in(predict_noise: Callable) -> Iterator[Row]:
     for name in PLUGGED_IN:
         scheduler = make_scheduler(f"{name}Scheduler", timestep_spacing="trailing")
         x = noise((2, 3, 8, 8), seed=0)
-        ours = [step.x for step in sample(predict_noise, x, from_diffusers(scheduler, 10, generator=random()))]
-        theirs = walk_of(scheduler, predict_noise, x, 10, random())
+        ours = [step.x for step in sample(predict_noise, x, from_diffusers(scheduler, 10, generator=seeded()))]
+        theirs = walk_of(scheduler, predict_noise, x, 10, seeded())
         yield compared("from_diffusers, 10 steps", f"{name}Scheduler", ours, theirs, 1e-5)
 
 
@@ -106,5 +106,6 @@ def walk_of(scheduler, predict_noise, x, num_inference_steps, generator, **argum
     return walk
 
 
-def random():
+def seeded() -> torch.Generator:
+    """A random generator that draws the same for both sides."""
     return torch.Generator().manual_seed(1)

@@ -7,6 +7,7 @@ from difflab.report.run import Run
 
 
 def drawn(run: Run) -> int:
+    """How many pictures are drawn for it."""
     return run.captions
 
 
@@ -21,6 +22,7 @@ def measure(run: Run) -> dict:
 
 
 def lines(report: dict) -> list[str]:
+    """What the page says of it, from the numbers of `make`."""
     columns = report["agreement"]
     generated = columns["generated"]
     missed = [q for q, aim in AIMS.items() if q in generated and generated[q][0] / generated[q][1] < aim]

@@ -19,6 +19,7 @@ SHOWS = 0.1  # of the picture at least has to lie outside an edit's change for i
 
 
 def drawn(run: Run) -> int:
+    """How many pictures are drawn for it."""
     return 2 * run.edits * len(world.EDITS)
 
 
@@ -70,6 +71,7 @@ def counted(right) -> list[int]:
 
 
 def lines(report: dict) -> list[str]:
+    """What the page says of it, from the numbers of `make`."""
     editing = report["editing"]
     totals = {
         method: [sum(column) for column in zip(*found["obeyed"].values(), strict=True)]

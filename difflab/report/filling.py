@@ -17,6 +17,7 @@ OURS = "nine channels"
 
 
 def drawn(run: Run) -> int:
+    """How many pictures are drawn for it."""
     return 4 * run.fills
 
 
@@ -67,6 +68,7 @@ def box_around(shape, margin: int):
 
 
 def lines(report: dict) -> list[str]:
+    """What the page says of it, from the numbers of `make`."""
     filling = report["filling"]
     (right, asked), seam = filling[OURS]["recognized"], filling[OURS]["seam"]
     reached = right / asked >= AIMS["recognized"] and seam <= AIMS["seam"]

@@ -6,6 +6,7 @@ from difflab.report.run import SCALES, Run
 
 
 def drawn(run: Run) -> int:
+    """How many pictures are drawn for it."""
     return run.choosing * len(SCALES)
 
 
@@ -18,6 +19,7 @@ def measure(run: Run) -> dict:
 
 
 def lines(report: dict) -> list[str]:
+    """What the page says of it, from the numbers of `make`."""
     sweep = report["sweep"]
     asked = {"place": [0, 0], "both sides": [0, 0]} | next(iter(sweep.values()))
     return [

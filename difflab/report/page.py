@@ -2,6 +2,7 @@
 
 
 def row(*cells: str) -> str:
+    """A line with these cells."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -9,6 +9,7 @@ PSNR_AIM = 29  # dB
 
 
 def drawn(run: Run) -> int:
+    """How many pictures are drawn for it."""
     return 0
 
 
@@ -41,6 +42,7 @@ def missed(report: dict) -> list[str]:
 
 
 def lines(report: dict) -> list[str]:
+    """What the page says of it, from the numbers of `make`."""
     recall = report["retrieval"]
     return [
         row("part", "aim", "measured"),

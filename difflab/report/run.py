@@ -38,10 +38,12 @@ class Run:
 
     @cached_property
     def scenes(self) -> list[world.Scene]:
+        """The held-out scenes."""
         return [sample.scene for sample in self.samples]
 
     @cached_property
     def real(self) -> list[Image.Image]:
+        """Their true pictures."""
         return [Image.fromarray(sample.picture) for sample in self.samples]
 
     @cached_property
