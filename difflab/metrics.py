@@ -1,38 +1,74 @@
-"""How far apart two pictures are, in numbers."""
+"""How far apart two pictures are, in numbers.
+
+Pictures are one or a list of PIL images or uint8 arrays (H, W, 3), or a tensor (B, 3, H, W) in [-1, 1]; the two sides
+of a comparison need not be given in the same way. Masks are (H, W), in a list or with the batch first.
+"""
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from difflab.inputs import as_arrays
 from difflab.masks import as_mask
 
 
-def psnr(rebuilt, original, where=None):
-    """Peak signal-to-noise ratio in dB of each picture, 20 log10(2 / root of the mean squared error): (B,).
+def psnr(pictures, originals, where=None, least: float = 0.0) -> Tensor:
+    """Peak signal-to-noise ratio of each picture, 20 log10(2 / root of the mean squared error): (B,), in dB.
 
-    rebuilt: (B, 3, H, W), cut to [-1, 1] first, as it would be for the eye. original: the same shape, in [-1, 1].
-    where: (B, H, W) bool, the pixels that count; NaN comes of a picture that has none. None counts all.
-    Equal pictures come to 106 dB, because an error below 1e-10 is taken for 1e-10.
+    pictures, originals: as above, of one shape. Tensors of the first are cut to [-1, 1], as they would be for the eye.
+    where: (B, H, W) bool, the pixels that count, such as those outside of an edit's change; None counts all.
+    least: of the pixels, the fraction that has to count: NaN comes of a picture where fewer do, and where none does.
+    Equal pictures come to 106 dB, because an error below 1e-10 is taken for 1e-10. Raises ValueError for what is no
+    picture, and for shapes that do not fit.
     """
-    if rebuilt.shape != original.shape:
-        raise ValueError(f"psnr compares pictures of one shape, got {tuple(rebuilt.shape)} and {tuple(original.shape)}")
-    error = ((rebuilt.clamp(-1, 1) - original) ** 2).mean(1)  # B, H, W
-    counts = torch.ones_like(error) if where is None else torch.as_tensor(where).to(error)
+    pictures = as_tensor(pictures)
+    originals = as_tensor(originals).to(pictures.device)
+    if pictures.shape != originals.shape:
+        raise ValueError(f"psnr compares pictures of one shape, got {tuple(pictures.shape)}, {tuple(originals.shape)}")
+    error = ((pictures.clamp(-1, 1) - originals) ** 2).mean(1)  # B, H, W
+    counts = torch.ones_like(error) if where is None else as_counts(where).to(error)
     if counts.shape != error.shape:
         raise ValueError(f"where must be {tuple(error.shape)}, one yes or no for each pixel, not {tuple(counts.shape)}")
     error = (error * counts).sum((1, 2)) / counts.sum((1, 2))  # B
-    return 10 * torch.log10(4 / error.clamp_min(1e-10))
+    decibels = 10 * torch.log10(4 / error.clamp_min(1e-10))
+    return decibels.where(counts.mean((1, 2)) >= least, torch.nan)
 
 
-def seam(image, mask):
+def seam(picture, mask) -> float:
     """How steep a picture is across the edge of a mask: the mean difference, of 255, between neighbors on either side.
 
-    Divide it by what the true picture has there: 1 is a seam that is not to be seen.
+    picture: a PIL image or a uint8 array (H, W, 3). mask: as everywhere in `difflab.masks`, with a hole, and not full.
     """
-    (pixels,) = as_arrays(image)
+    (pixels,) = as_arrays(picture)
     hole = as_mask(mask, pixels.shape[:2])[0, 0].numpy() >= 0.5
     pixels = pixels.astype(np.float32)
     steps = [
         np.abs(np.diff(pixels, axis=axis)).mean(-1)[np.diff(hole.astype(np.int8), axis=axis) != 0] for axis in (0, 1)
     ]
     return float(np.concatenate(steps).mean())
+
+
+def seam_ratio(pictures, truths, masks) -> float:
+    """How steep pictures are across the edges of their masks, beside what the true pictures are there: 1 is a seam that
+    is not to be seen. Lists, as many of each. One ratio for all, so that a single flat background does not decide."""
+    steep = [sum(seam(*each) for each in zip(side, masks, strict=True)) for side in (pictures, truths)]
+    return steep[0] / steep[1]
+
+
+def as_tensor(pictures) -> Tensor:
+    """Pictures as floats (B, 3, H, W) in [-1, 1]. Raises ValueError for anything else, and for two sizes."""
+    if isinstance(pictures, Tensor):
+        if pictures.ndim != 4 or not pictures.is_floating_point():
+            raise ValueError(
+                f"a tensor of pictures is floats (B, 3, H, W), not {pictures.dtype} {tuple(pictures.shape)}"
+            )
+        return pictures.float()
+    arrays = as_arrays(pictures)
+    if len({array.shape for array in arrays}) > 1:
+        raise ValueError("the pictures have different sizes: measure those of one size together")
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def as_counts(where) -> Tensor:
+    """Masks (H, W), in a list or with the batch first, as a tensor (B, H, W)."""
+    return where if isinstance(where, Tensor) else torch.from_numpy(np.stack([np.asarray(each) for each in where]))

@@ -1,8 +1,9 @@
-"""Pictures for people: contact sheets, strips, curves.
+"""Pictures for people: contact sheets, strips, curves; and tables.
 
-The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, so it shows
-as the last line of a cell (or through `display(...)`), carries its alternative text, and looks the same in Jupyter, on
-Colab and in the built book. Pictures are PIL images or uint8 arrays of shape (H, W, 3) or (H, W).
+The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, or a
+`Table`, so it shows as the last line of a cell (or through `display(...)`), carries its alternative text or its
+caption, and looks the same in Jupyter, on Colab and in the built book. Pictures are PIL images or uint8 arrays of shape
+(H, W, 3) or (H, W).
 """
 
 import base64
@@ -11,6 +12,7 @@ import io
 import itertools
 import math
 import textwrap
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -20,6 +22,8 @@ from matplotlib.figure import Figure
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
+NUMBERS = "text-align:right;font-variant-numeric:tabular-nums"
+FIGURE_SPACE = "\u2007"  # as wide as a digit, and not collapsed by HTML
 DPI = 144
 
 
@@ -133,6 +137,63 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
     return _html(sheet, alt or named)
 
 
+def table(rows, columns: dict[str, str], caption: str) -> "Table":
+    """Show a table: units in the heads, numbers one below the other, and every cell read aloud with its row and column.
+
+    >>> show.table([("paste-back", 0.5, 17.2), ("nine channels", 0.8, 18.0)],
+    ...            {"way": "", "obeyed": ".0%", "kept": ".1f dB"}, "Two ways to fill a hole.")
+
+    Args:
+        rows: lists of cells; the first names the row. A cell is text, a number, a number and its margin (0.82, 0.04), a
+            number and its interval (0.82, 0.78, 0.86), or None, which stays blank.
+        columns: from a column's name to the format of its numbers and, after a blank, their unit: ".1f dB" puts "dB"
+            beside the name. The percent sign of ".0%" goes there too. An empty format is for text.
+        caption: what the table shows, in words: it stands above.
+
+    Raises:
+        ValueError: no rows, a row of more or fewer cells than there are columns, no caption, or a number that its
+            format does not fit.
+    """
+    rows, formats = [list(row) for row in rows], [each.partition(" ")[0] for each in columns.values()]
+    if not rows or any(len(row) != len(columns) for row in rows):
+        raise ValueError(f"rows of {[len(row) for row in rows]} cells: give {len(columns)}, one for each column")
+    if not caption.strip():
+        raise ValueError("caption is empty: say in a sentence what the table shows")
+    cells = [_as_column(values, each) for values, each in zip(zip(*rows, strict=True), formats, strict=True)]
+    heads = [_head(name, each) for name, each in columns.items()]
+    return Table(caption, heads, list(zip(*cells, strict=True)), [bool(each) for each in formats])
+
+
+class Table(NamedTuple):
+    """A table, set: HTML in a notebook, text in a terminal. ``numeric`` says which columns hold numbers."""
+
+    caption: str
+    heads: list[str]
+    rows: list[tuple[str, ...]]
+    numeric: list[bool]
+
+    def _repr_html_(self) -> str:
+        sides = [NUMBERS if number else "text-align:left" for number in self.numeric]
+        scopes = ["row"] + [""] * (len(self.heads) - 1)
+        head = _row_of_html(self.heads, sides, ["col"] * len(self.heads))
+        body = "\n".join(_row_of_html(row, sides, scopes) for row in self.rows)
+        return (
+            f'<table class="table difflab-table">\n<caption style="caption-side:top;text-align:left">'
+            f"{html.escape(self.caption)}</caption>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        )
+
+    def __repr__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(row, widths, self.numeric, strict=True)
+            )
+            for row in (self.heads, *self.rows)
+        ]
+        return "\n".join([self.caption, "", *(line.replace(FIGURE_SPACE, " ").rstrip() for line in lines)])
+
+
 def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt=None):
     """Show heat maps over pictures: the picture in gray, lit up where its map is high.
 
@@ -222,6 +283,40 @@ def save_grid(images, captions, path, columns=None, *, title=None, size=1.6):
     return path
 
 
+def _head(name, format):
+    """A column's name with the unit of its numbers."""
+    spec, _, unit = format.partition(" ")
+    return ", ".join(filter(None, [name, unit, "%" * spec.endswith("%")]))
+
+
+def _as_column(values, format):
+    """A column's cells as strings that end at the same digit: what stands beside the numbers is filled up."""
+    pairs = [_as_cell(value, format) for value in values]
+    width = max(len(beside) for _, beside in pairs)
+    return [number + beside.ljust(width, FIGURE_SPACE) for number, beside in pairs]
+
+
+def _as_cell(value, format):
+    """A cell as (text or number, what stands beside the number)."""
+    if value is None or isinstance(value, str):
+        return value or "", ""
+    numbers = value if isinstance(value, tuple) else (value,)
+    beside = {1: "", 2: " ± {1}", 3: " ({1} to {2})"}
+    try:
+        told = [f"{number:{format}}".removesuffix("%") for number in numbers]
+        return told[0], beside[len(told)].format(*told)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{value!r} does not fit {format!r}: give a number, a number and its margin, or one and its interval's ends"
+        ) from None
+
+
+def _row_of_html(cells, sides, scopes):
+    kinds = [f'th scope="{scope}"' if scope else "td" for scope in scopes]
+    named = zip(kinds, sides, map(html.escape, cells), strict=True)
+    return "<tr>" + "".join(f'<{kind} style="{side}">{cell}</{kind[:2]}>' for kind, side, cell in named) + "</tr>"
+
+
 def _grid_figure(images, captions, columns, title, size):
     images = as_pictures(images, captions)
     if columns is None:
@@ -295,5 +390,3 @@ def _html(figure, alt):
         f'<img class="difflab-figure" src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
         f'width="{width}" style="max-width:100%;height:auto">'
     )
-
-

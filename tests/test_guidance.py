@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab import classifier_free_guidance, dpmpp, guide, load, noise, sample, text_to_latents
+from difflab import classifier_free_guidance, dpmpp, guide, noise, sample, text_to_latents
 from difflab.guidance import in_interval, rescale, rescaled
-from difflab.parity import guidance, pipeline_of
+from difflab.parity import pipeline_of
+from difflab.parity.weights import in_folder
 
 TEXT, NEGATIVE = noise((2, 5, 8), 1), noise((2, 5, 8), 11)
 
@@ -104,22 +105,10 @@ def test_the_whole_interval_is_plain_guidance(random_model):
     assert torch.equal(plain.x, whole.x) and not torch.equal(plain.x, part.x)
 
 
-def check(rows):
-    for row in rows:
-        assert row.max_abs_difference <= row.tolerance == 1e-4, row
-
-
-def test_negative_prompts_rescale_and_half_the_steps_equal_the_pipeline(tiny_folder):
-    check(guidance(tiny_folder, "shipped weights"))
-
-
-def test_they_do_with_random_weights_too(random_folder):
-    check(guidance(random_folder, "random"))
-
-
 def test_rescaling_v_is_what_diffusers_does_for_a_model_that_predicts_v(v_folder):
     """v = (eps - sqrt(1 - abar) x) / sqrt(abar): guided in v with the same functions, then turned back."""
-    model = load(v_folder, device="cpu")
+    weights = in_folder("v", v_folder)
+    model = weights.model
 
     def roots(x, t):
         abar = model.schedule.alpha_bar(t, like=x)
@@ -139,7 +128,7 @@ def test_rescaling_v_is_what_diffusers_does_for_a_model_that_predicts_v(v_folder
     x = noise((1, *model.latent_shape), 3)
     *_, last = sample(predict_noise, x, dpmpp(model.schedule, 6))
     settings = dict(num_inference_steps=6, guidance_scale=7.5, guidance_rescale=0.7, output_type="latent")
-    theirs = pipeline_of(v_folder, "dpm++")("a cat", latents=x, **settings).images
+    theirs = pipeline_of(weights)("a cat", latents=x, **settings).images
     assert (last.x - theirs).abs().max() < 1e-4
 
 

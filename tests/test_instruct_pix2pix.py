@@ -1,4 +1,4 @@
-"""InstructPix2Pix: diffusers' pipeline to 1e-4, three questions in one call and no more than needed, sound input."""
+"""InstructPix2Pix: three questions in one call and no more than needed, sound input."""
 
 import numpy as np
 import pytest
@@ -42,18 +42,6 @@ def answers(x, t, seen, text):
 
 X, SEEN = noise((2, 4, 8, 8), 0), noise((2, 4, 8, 8), 5)
 TEXT, NEGATIVE = noise((2, 5, 6, 1), 9)[..., 0], noise((2, 5, 6, 1), 19)[..., 0]
-
-
-def test_it_equals_the_pipeline(eight_folder):
-    rows = parity.instruct_pix2pix(eight_folder, "random")
-    assert len(rows) == 3
-    for row in rows:
-        assert row.max_abs_difference <= row.tolerance == 1e-4, row
-
-
-def test_the_shipped_weights_do_too():
-    for row in parity.instruct_pix2pix("tiny-pix2pix", "shipped weights"):
-        assert row.max_abs_difference <= row.tolerance == 1e-4, row
 
 
 @given(scales, scales)

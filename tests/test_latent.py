@@ -1,4 +1,4 @@
-"""Latents: PSNR, previews, arcs, and what a network costs."""
+"""Latents: previews, arcs, and what a network costs."""
 
 import time
 
@@ -9,40 +9,11 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab import cost, latent, metrics, world
+from difflab import cost, latent, world
 
 
 def random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def test_psnr_of_known_errors():
-    black = torch.full((2, 3, 8, 8), -1.0)
-    assert metrics.psnr(black + 2, black).tolist() == pytest.approx([0, 0])
-    assert metrics.psnr(black + 2 / 255, black)[0] == pytest.approx(48.13, abs=0.01)  # one step of 255, everywhere
-    assert metrics.psnr(black - 5, black)[0] > 100, "what lies outside [-1, 1] is cut off, as it would be for the eye"
-
-
-def test_psnr_is_one_number_for_each_picture():
-    x = random(3, 3, 4, 4).clamp(-1, 1)
-    y = (x + 0.1 * random(3, 3, 4, 4, seed=1)).clamp(-1, 1)
-    assert torch.equal(metrics.psnr(y, x), torch.cat([metrics.psnr(y[i : i + 1], x[i : i + 1]) for i in range(3)]))
-    with pytest.raises(ValueError, match=r"one shape.*\(3, 3, 4, 4\)"):
-        metrics.psnr(y, x[:1])
-
-
-def test_psnr_of_a_part():
-    x = random(2, 3, 4, 4).clamp(-1, 1)
-    y = x.clone()
-    y[:, :, :, :2] = 0.5
-    right = torch.zeros(2, 4, 4, dtype=torch.bool)
-    right[..., 2:] = True
-    assert metrics.psnr(y, x, right).tolist() == pytest.approx([106, 106], abs=1)
-    assert torch.allclose(metrics.psnr(y, x, ~right), metrics.psnr(y[..., :2], x[..., :2]))
-    assert torch.allclose(metrics.psnr(y, x, torch.ones(2, 4, 4)), metrics.psnr(y, x))
-    assert metrics.psnr(y, x, torch.zeros(2, 4, 4)).isnan().all()
-    with pytest.raises(ValueError, match=r"where must be \(2, 4, 4\)"):
-        metrics.psnr(y, x, right[:1])
 
 
 def test_channels_as_pictures():

@@ -1,4 +1,4 @@
-"""SDEdit: diffusers' pipeline to 1e-4, the autoencoder's picture at one end, text to image at the other."""
+"""SDEdit: the autoencoder's picture at one end, text to image at the other."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from difflab import parity, sample, sdedit, sdedit_to_latents, text_to_image, text_to_latents, world
+from difflab import sample, sdedit, sdedit_to_latents, text_to_image, text_to_latents, world
 from difflab.guidance import classifier_free_guidance
 from difflab.inputs import noise
 from difflab.samplers import dpmpp, first_step
@@ -21,15 +21,6 @@ def picture(seed=0, size=64):
 
 def arrays(images):
     return np.stack([np.asarray(image).astype(int) for image in images])
-
-
-@pytest.mark.parametrize("sampler", ["dpm++", "ddim"])
-@pytest.mark.parametrize("folder", ["tiny_folder", "random_folder", "v_folder"])
-def test_it_equals_the_pipeline(request, folder, sampler):
-    rows = parity.sdedit(request.getfixturevalue(folder), "here", sampler=sampler)
-    assert len(rows) == 3
-    for row in rows:
-        assert row.max_abs_difference <= row.tolerance == 1e-4, row
 
 
 @given(st.integers(1, 1000), st.floats(0, 1))

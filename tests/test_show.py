@@ -1,7 +1,9 @@
-"""Pictures for people: alternative texts, captions, the slider, and bad input."""
+"""Pictures for people: alternative texts, captions, tables, the slider, and bad input."""
 
+import html.parser
 import re
 
+import IPython.core.formatters
 import numpy as np
 import PIL.Image
 import pytest
@@ -51,6 +53,74 @@ def test_heat_lights_up_where_the_map_is_high():
     ):
         with pytest.raises(ValueError, match=says):
             show.heat(pictures, maps)
+
+
+WAYS = {"way": "", "obeyed": ".0%", "kept": ".1f dB", "calls": ",d", "pixels": ""}
+FILLS = [
+    ("paste-back", (0.5, 0.04), 17.25, 10, "exact"),
+    ("nine <channels>", (0.82, 0.12), torch.tensor(8.0), 1200, None),
+]
+
+
+class Reader(html.parser.HTMLParser):
+    """What a screen reader goes by: (tag, scope, text) of the caption and of every cell, blank ones too."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.cells, self.open = [], []
+        self.feed(page)
+        assert not self.open, "every tag is closed"
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        if tag in ("caption", "th", "td"):
+            self.cells.append([tag, dict(attributes).get("scope"), ""])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if text.strip():
+            self.cells[-1][2] += text.replace(show.FIGURE_SPACE, " ").strip()
+
+
+def test_a_table_reads_aloud_well():
+    cells = Reader(show.table(FILLS, WAYS, "Two ways to fill a <hole>.")._repr_html_()).cells
+    assert cells[0] == ["caption", None, "Two ways to fill a <hole>."]
+    heads = ["way", "obeyed, %", "kept, dB", "calls", "pixels"]
+    assert cells[1:6] == [["th", "col", head] for head in heads]
+    assert cells[6:11] == [["th", "row", "paste-back"]] + [
+        ["td", None, text] for text in ("50 ± 4", "17.2", "10", "exact")
+    ]
+    assert cells[11:] == [["th", "row", "nine <channels>"]] + [
+        ["td", None, text] for text in ("82 ± 12", "8.0", "1,200", "")
+    ]
+
+
+def test_a_table_is_text_where_no_page_is():
+    table = show.table(FILLS, WAYS, "Two ways.")
+    assert repr(table).splitlines() == [
+        "Two ways.",
+        "",
+        "way              obeyed, %  kept, dB  calls  pixels",
+        "paste-back         50 ± 4       17.2     10  exact",
+        "nine <channels>    82 ± 12       8.0  1,200",
+    ]
+    formatter = IPython.core.formatters.DisplayFormatter()
+    shown, _ = formatter.format(table, include={"text/plain", "text/html"})
+    assert shown["text/plain"] == repr(table) and shown["text/html"] == table._repr_html_()
+
+
+def test_numbers_stand_one_below_the_other():
+    """With what is beside them as wide in every row, and digits as wide as each other, to the digit."""
+    rows = [("a", (0.5, 0.04)), ("b", (0.25, 0.125)), ("c", 0.75), ("d", None), ("e", (0.1, 0.09, 0.999))]
+    table = show.table(rows, {"": "", "fraction": ".2f"}, "Fractions.")
+    cells = [row[1] for row in table.rows]
+    assert [cell.replace(show.FIGURE_SPACE, "") for cell in cells] == [
+        "0.50 ± 0.04", "0.25 ± 0.12", "0.75", "", "0.10 (0.09 to 1.00)"
+    ]  # fmt: skip
+    assert len({len(cell) - cell.find(".") for cell in cells if cell.strip(show.FIGURE_SPACE)}) == 1
+    assert table._repr_html_().count(show.NUMBERS) == 6
 
 
 def test_slider_shows_one_frame_and_speaks_the_labels():
@@ -155,6 +225,11 @@ def test_sheet_and_grid_files_carry_their_description(tmp_path):
         (lambda: show.curves([1, 2], {}), "got 0"),
         (lambda: show.matrix([[1, 2]], ["a"], ["x"]), r"shape \(1, 2\): give one for each of 1 rows"),
         (lambda: show.matrix([], [], []), "shape"),
+        (lambda: show.table([], {"way": ""}, "Ways."), r"rows of \[\] cells: give 1"),
+        (lambda: show.table([("a", 1), ("b",)], WAYS, "Ways."), r"rows of \[2, 1\] cells: give 5"),
+        (lambda: show.table([("a",)], {"way": ""}, " "), "caption is empty"),
+        (lambda: show.table([("a", 0.5)], {"way": "", "calls": "d"}, "Ways."), "0.5 does not fit 'd'"),
+        (lambda: show.table([("a", (1, 2, 3, 4))], {"way": "", "calls": "d"}, "Ways."), r"\(1, 2, 3, 4\) does not fit"),
         (lambda: show.shown(show.figure()[0], alt=" "), "alt is empty"),
         (lambda: show.save_sheet([], "x.png"), "at least one section"),
     ],

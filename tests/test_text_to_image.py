@@ -1,4 +1,4 @@
-"""Text to image: diffusers' pipeline to 1e-4, and the same picture for the same seed wherever it is made."""
+"""Text to image: the loop and nothing else, and the same picture for the same seed wherever it is made."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import torch
 from difflab import sample, text_to_image, text_to_latents
 from difflab.guidance import classifier_free_guidance
 from difflab.inputs import noise
-from difflab.parity import pictures
 from difflab.samplers import dpmpp
 
 PROMPT = "a cat on a sofa at night"
@@ -15,25 +14,6 @@ PROMPT = "a cat on a sofa at night"
 
 def arrays(images):
     return np.stack([np.asarray(image).astype(int) for image in images])
-
-
-def check(rows):
-    for row in rows:
-        assert row.max_abs_difference <= row.tolerance == 1e-4, row
-
-
-def test_the_shipped_weights_equal_the_pipeline(tiny_folder):
-    check(pictures(tiny_folder, "shipped weights", num_inference_steps=20))
-
-
-@pytest.mark.parametrize("sampler", ["dpm++", "ddim"])
-def test_a_small_stable_diffusion_equals_the_pipeline(random_folder, sampler):
-    check(pictures(random_folder, "random", guidance_scales=(1.0, 5.0, 7.5), sampler=sampler))
-
-
-@pytest.mark.parametrize("sampler", ["dpm++", "ddim"])
-def test_a_v_prediction_model_equals_the_pipeline(v_folder, sampler):
-    check(pictures(v_folder, "v", guidance_scales=(1.0, 5.0), sampler=sampler))
 
 
 def test_it_is_the_loop_and_nothing_else(random_model):

@@ -1,0 +1,103 @@
+"""How far apart pictures are: known decibels, pictures and tensors alike, parts of pictures, and seams."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from difflab import masks
+from difflab.inputs import to_images
+from difflab.metrics import psnr, seam, seam_ratio
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def noisy(count=3, size=8, seed=0):
+    """Random pictures as uint8 arrays."""
+    return list(np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+
+
+def test_psnr_of_known_errors():
+    black = torch.full((2, 3, 8, 8), -1.0)
+    assert psnr(black + 2, black).tolist() == pytest.approx([0, 0])
+    assert psnr(black + 2 / 255, black)[0] == pytest.approx(48.13, abs=0.01)  # one step of 255, everywhere
+    assert psnr(black - 5, black)[0] > 100, "what lies outside [-1, 1] is cut off, as it would be for the eye"
+
+
+def test_psnr_is_one_number_for_each_picture():
+    x = random(3, 3, 4, 4).clamp(-1, 1)
+    y = (x + 0.1 * random(3, 3, 4, 4, seed=1)).clamp(-1, 1)
+    assert torch.equal(psnr(y, x), torch.cat([psnr(y[i : i + 1], x[i : i + 1]) for i in range(3)]))
+    with pytest.raises(ValueError, match=r"one shape.*\(3, 3, 4, 4\)"):
+        psnr(y, x[:1])
+
+
+def test_psnr_takes_pictures_in_whatever_form():
+    a, b = noisy(seed=0), noisy(seed=1)
+    by_hand = [10 * np.log10(255**2 / ((x.astype(float) - y) ** 2).mean()) for x, y in zip(a, b, strict=True)]
+    tensors = [torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) / 127.5 - 1 for side in (a, b)]
+    forms = [(a, b), ([Image.fromarray(x) for x in a], b), (a, tensors[1]), (tensors[0], b), tuple(tensors)]
+    for ours, theirs in forms:
+        assert psnr(ours, theirs).tolist() == pytest.approx(by_hand, abs=1e-3)
+    assert psnr(a[0], Image.fromarray(b[0])).tolist() == pytest.approx(by_hand[:1], abs=1e-3)
+    assert psnr(to_images(tensors[0]), a).tolist() == pytest.approx([106] * 3, abs=0.1)
+
+
+def test_psnr_of_a_part():
+    x = random(2, 3, 4, 4).clamp(-1, 1)
+    y = x.clone()
+    y[:, :, :, :2] = 0.5
+    right = torch.zeros(2, 4, 4, dtype=torch.bool)
+    right[..., 2:] = True
+    assert psnr(y, x, right).tolist() == pytest.approx([106, 106], abs=1)
+    assert torch.allclose(psnr(y, x, ~right), psnr(y[..., :2], x[..., :2]))
+    assert torch.allclose(psnr(y, x, torch.ones(2, 4, 4)), psnr(y, x))
+    assert torch.equal(psnr(y, x, list(right.numpy())), psnr(y, x, right))
+    assert psnr(y, x, torch.zeros(2, 4, 4)).isnan().all()
+    with pytest.raises(ValueError, match=r"where must be \(2, 4, 4\)"):
+        psnr(y, x, right[:1])
+
+
+def test_psnr_is_not_asked_where_too_little_is_left():
+    a, b = noisy(2, seed=0), noisy(2, seed=1)
+    where = np.zeros((2, 8, 8), bool)
+    where[0, 0], where[1, 0, 0] = True, True  # 8 of 64 pixels, and 1
+    some, few = psnr(a, b, where, least=0.1).tolist()
+    assert some == psnr(a, b, where)[0].item() and np.isnan(few)
+    assert not psnr(a, b, where, least=1 / 64).isnan().any()
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        (torch.zeros(3, 8, 8), r"a tensor of pictures is floats \(B, 3, H, W\), not torch.float32 \(3, 8, 8\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "not torch.uint8"),
+        (np.zeros((8, 8, 3)), "not float64 array"),
+        (noisy(1, 8) + noisy(1, 4), "different sizes"),
+        ([], "there is no picture"),
+    ],
+)
+def test_what_is_no_picture(given, says):
+    with pytest.raises(ValueError, match=says):
+        psnr(given, given)
+
+
+def test_a_seam_is_steep_beside_the_true_picture():
+    ramp = np.repeat(np.arange(0, 160, 10, dtype=np.uint8)[:, None], 16, 1)  # 10 a row
+    truth = np.stack([ramp] * 3, -1)
+    hole = masks.drawn("rectangle 0 4 16 9", (16, 16))
+    filled = masks.composite(truth, Image.new("RGB", (16, 16)), hole)[0]
+    assert seam(truth, hole) == 10
+    assert seam(filled, hole) == (30 + 90) / 2
+    assert seam_ratio([truth], [truth], [hole]) == 1 and seam_ratio([filled], [truth], [hole]) == 6
+
+
+def test_a_flat_background_does_not_decide_the_seam():
+    hole = masks.drawn("rectangle 4 4 12 12", (16, 16))
+    flat, rough = np.full((16, 16, 3), 100, np.uint8), noisy(1, 16)[0]
+    a_shade_off = masks.composite(flat, Image.new("RGB", (16, 16), (101,) * 3), hole)[0]
+    assert 1 < seam_ratio([a_shade_off, rough], [flat, rough], [hole, hole]) < 1.1
+    with pytest.raises(ValueError):
+        seam_ratio([flat], [flat, rough], [hole, hole])
