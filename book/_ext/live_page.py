@@ -12,6 +12,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from importlib import metadata
 
 import npm
 import PIL.Image
@@ -19,7 +20,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 import difflab
-from difflab.export import packed, web, write_json
+from difflab.export import web
+from difflab.export.folder import packed, write_json
 
 VERSION = "1.30.0"
 SCRIPT = "ort.wasm.bundle.min.mjs"  # the build for one thread and no GPU, which needs nothing of a host
@@ -33,7 +35,8 @@ def fingerprint():
     """Of the weights and of the code that turns them into pages."""
     package = pathlib.Path(difflab.__file__).parent
     files = sorted([*package.rglob("*.py"), *package.rglob("SHA256SUMS")])
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    tools = " ".join(metadata.version(name) for name in ("torch", "onnx", "onnxruntime"))
+    return hashlib.sha256(b"".join([tools.encode(), *(file.read_bytes() for file in files)])).hexdigest()[:12]
 
 
 def exported(build):
