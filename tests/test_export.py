@@ -4,9 +4,11 @@ import gzip
 import hashlib
 import importlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 
@@ -316,19 +318,34 @@ def test_a_damaged_file_is_noticed(folder, manifest, tmp_path):
         export.read(damaged)
 
 
-def test_the_command_prints_sizes_and_errors(folder, random_folder, tmp_path):
-    """Of another model than the shipped one, in place of an earlier export."""
-    out = shutil.copytree(folder, tmp_path / "web")
-    command = ["export", "web", "--out", str(out), "--model", str(random_folder)]
-    result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+@pytest.mark.slow
+def test_the_command_prints_sizes_and_errors_and_tells_nobody(folder, random_folder, tmp_path):
+    """Of another model than the shipped one, in place of an earlier export, in a process of its own.
+
+    The runtime numbers a machine in the user's cache, at once, and looks up a host, later: where strace is installed,
+    no connection is seen but those to this machine's own services.
+    """
+    out, cache, log = shutil.copytree(folder, tmp_path / "web"), tmp_path / "cache", tmp_path / "log"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    watch = ["strace", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto", "-o", log] if shutil.which("strace") else []
+    command = [sys.executable, "-m", "difflab.cli", "export", "web", "--out", out, "--model", random_folder]
+    done = subprocess.run([*watch, *command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(cache.rglob("*onnxruntime*"))
+    assert not watch or "AF_INET" not in log.read_text()
+
     manifest = json.loads((out / "manifest.json").read_text())
     for name, entry in manifest["files"].items():
-        (line,) = [line for line in result.output.splitlines() if line.startswith(entry["file"])]
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(entry["file"])]
         assert f"{entry['bytes']:,}" in line and f"{entry['unpacked']:,}" in line
         assert name == "tokenizer" or f"{manifest['errors'][name]:.2%}" in line
-    assert f"{manifest['errors']['pictures']:.2%}" in result.output and " ms here" in result.output
+    assert f"{manifest['errors']['pictures']:.2%}" in done.stdout and " ms here" in done.stdout
     assert {path.name for path in out.glob("*.gz")} == {entry["file"] for entry in manifest["files"].values()}
+
+
+def test_the_command_refuses_in_one_line(tmp_path):
+    (tmp_path / "mine").write_text("mine")
     result = CliRunner().invoke(cli.app, ["export", "web", "--out", str(tmp_path)])
     assert result.exit_code == 1 and result.output.startswith("error: ") and result.output.count("\n") == 1
 
