@@ -1,6 +1,8 @@
 """The book as a book: its heads and glossary, licenses and citation, workflows; and the built pages in a browser."""
 
+import fnmatch
 import importlib.util
+import json
 import pathlib
 import re
 import struct
@@ -129,6 +131,31 @@ def test_the_social_card_is_small_and_of_the_usual_shape():
     frame = re.search(rb"\xff[\xc0-\xc2]..(.)(....)", card, re.DOTALL)
     height, width = struct.unpack(">HH", frame[2])
     assert (width, height) == (1200, 630) and len(card) < 150_000
+
+
+@pytest.fixture(scope="module")
+def noticed():
+    """The files beside the built pages that NOTICE names, as patterns of paths."""
+    if not (BUILT / "index.html").exists():
+        pytest.skip("the book is not built: make book")
+    named = re.findall(r"^Files:(.*?)^[FL]", (ROOT / "NOTICE").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(r"_static/[^\s,]+", "".join(named))
+
+
+def test_everything_by_others_beside_the_pages_is_noticed(noticed):
+    live = json.loads((BUILT / "_static" / "live" / "manifest.json").read_text(encoding="utf-8"))
+    own = {path.relative_to(ROOT / "book").as_posix() for path in (ROOT / "book" / "_static").rglob("*")}
+    own |= {f"_static/live/{entry['file']}" for entry in live["files"].values()}
+    own |= {"_static/live/manifest.json", "_static/live/fallback.png"}
+    own |= {f"_static/live/{entry[kind]}" for entry in live["stored"] for kind in ("png", "latent")}
+    beside = {path.relative_to(BUILT).as_posix() for path in (BUILT / "_static").rglob("*") if path.is_file()}
+    unknown = {path for path in beside - own if not any(fnmatch.fnmatch(path, pattern) for pattern in noticed)}
+    assert not unknown, f"whose are these? NOTICE does not say: {sorted(unknown)}"
+
+
+def test_what_is_noticed_is_there(noticed, offline_math):
+    beside = [path.relative_to(BUILT).as_posix() for path in (BUILT / "_static").rglob("*")]
+    assert not [pattern for pattern in noticed if not fnmatch.filter(beside, pattern)]
 
 
 # Workflows

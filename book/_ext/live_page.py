@@ -7,6 +7,7 @@ had the build says so, and the pages show stored pictures and say it too.
 
 import hashlib
 import html
+import importlib.util
 import json
 import pathlib
 import re
@@ -61,6 +62,9 @@ def runtime(build):
         (script,) = folder.glob("*.mjs")
         wasm = packed(folder, WASM, (folder / WASM).read_bytes())
         (folder / WASM).unlink()
+        for notice in ("LICENSE", "ThirdPartyNotices.txt"):  # which the npm package lacks
+            here = pathlib.Path(importlib.util.find_spec("onnxruntime").origin).parent
+            shutil.copy(here / notice, folder / f"onnxruntime-{notice}")
         size = script.stat().st_size
         parts = {"script": {"file": script.name, "bytes": size}, "wasm": wasm, "bytes": size + wasm["bytes"]}
         write_json(described, {"name": "onnxruntime-web", "version": VERSION, **parts})
