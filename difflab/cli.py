@@ -233,7 +233,7 @@ def pipeline(
 
     Example: difflab export pipeline tiny-inpaint out/tiny-inpaint
     """
-    from difflab.folders import pipeline as write
+    from difflab.export import pipeline as write
 
     typer.echo(write(folder, model))
 
@@ -241,7 +241,7 @@ def pipeline(
 @export.command()
 def clip(folder: Annotated[pathlib.Path, typer.Argument(help="A new or an empty folder.", show_default=False)]):
     """Write the tiny CLIP as one CLIPModel into FOLDER, for programs that know nothing of difflab."""
-    from difflab.folders import clip as write
+    from difflab.export import clip as write
 
     typer.echo(write(folder))
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from tqdm import tqdm
 
 from difflab import attention, clip, masks, world
@@ -18,15 +18,8 @@ from difflab.samplers import SAMPLERS
 from difflab.show import overlay, save_sheet
 from difflab.train.history import cells, sample_sheets
 from difflab.train.recipes.unet import PROMPTS as TRAINING_PROMPTS
+from difflab.world.examples import PROMPTS, painting
 
-PROMPTS = (
-    "a cat on a sofa at night",
-    "a turtle wearing a crown on the beach",
-    "a red car in the snow",
-    "a dog in the city at sunset",
-    "a lion in a meadow",
-    "a bicycle on the beach at sunset",
-)
 GUIDANCE_SCALES = (0.0, 1.0, 2.0, 4.0, 7.0, 12.0)
 NEGATIVE_PROMPTS = (
     "",
@@ -35,13 +28,6 @@ NEGATIVE_PROMPTS = (
     "a castle at sunset",
     "a castle in the snow",
     "a castle on the beach",
-)
-STROKES = (  # left, top, right and bottom in 128ths of the picture, and a color
-    ((0, 0, 127, 63), "#7ec8f0"),  # the sky
-    ((0, 64, 127, 80), "#2f8fc4"),  # the sea
-    ((0, 81, 127, 127), "#e8cf9a"),  # the sand
-    ((36, 66, 96, 92), "#d0202a"),  # a car's body
-    ((48, 52, 82, 66), "#a01018"),  # and its roof
 )
 INSTRUCTIONS = (
     "make it sunset",
@@ -125,12 +111,9 @@ def training(model, seed):
 def strokes(model, seed):
     """Five painted rectangles, and what SDEdit makes of them at five strengths."""
     prompt, strengths = "a red car on the beach", (0.2, 0.4, 0.6, 0.8, 1)
-    painting = Image.new("RGB", (128, 128))
-    for box, color in STROKES:
-        ImageDraw.Draw(painting).rectangle(box, fill=color)
-    painting = painting.resize((model.image_size, model.image_size), Image.Resampling.NEAREST)
-    drawn = [sdedit(model, painting, prompt, strength=strength, seed=seed)[0] for strength in strengths]
-    return f"SDEdit, by strength: “{prompt}”", [painting, *drawn], ["five rectangles", *(f"{s:g}" for s in strengths)]
+    painted = painting().resize((model.image_size, model.image_size), Image.Resampling.NEAREST)
+    drawn = [sdedit(model, painted, prompt, strength=strength, seed=seed)[0] for strength in strengths]
+    return f"SDEdit, by strength: “{prompt}”", [painted, *drawn], ["five rectangles", *(f"{s:g}" for s in strengths)]
 
 
 def word_swap(model, seed):

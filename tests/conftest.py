@@ -5,6 +5,7 @@ import http.server
 import json
 import pathlib
 import shutil
+import socket
 import threading
 
 import numpy as np
@@ -18,6 +19,22 @@ from difflab.parity import random_pipeline
 
 settings.register_profile("difflab", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("difflab")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def looked_up():
+    """The hosts that were looked up: none, as no test needs another machine."""
+    hosts, look_up = [], socket.getaddrinfo
+
+    def noting(host, *rest, **named):
+        if host not in (None, "localhost", "127.0.0.1"):
+            hosts.append(host)
+        return look_up(host, *rest, **named)
+
+    socket.getaddrinfo = noting
+    yield
+    socket.getaddrinfo = look_up
+    assert not hosts, f"the tests looked up {hosts}"
 
 
 @pytest.fixture(scope="session")

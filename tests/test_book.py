@@ -1,6 +1,8 @@
 """The book as a book: its heads and glossary, licenses and citation, workflows; and the built pages in a browser."""
 
+import fnmatch
 import importlib.util
+import json
 import pathlib
 import re
 import struct
@@ -47,8 +49,8 @@ def test_a_head_counts_words_and_exercises_and_not_what_code_prints():
     printed = nodes.container("", nodes.literal_block("", "number " * 5000), classes=["cell_output"])
     page += printed
     assert heads.words(page) == 1 + 398 + 3 + 1
-    assert heads.facts(page, None, 2) == ["about 2 minutes to read", "1 exercise to do"]
-    assert "31 seconds to run (when this book was built, on 2 cores)" == heads.facts(page, 31.4, 2)[1]
+    assert heads.facts(page, None) == ["about 2 minutes to read", "1 exercise to do"]
+    assert "31 seconds to run (when this book was built, on one core)" == heads.facts(page, 31.4)[1]
 
 
 # The glossary
@@ -131,6 +133,31 @@ def test_the_social_card_is_small_and_of_the_usual_shape():
     assert (width, height) == (1200, 630) and len(card) < 150_000
 
 
+@pytest.fixture(scope="module")
+def noticed():
+    """The files beside the built pages that NOTICE names, as patterns of paths."""
+    if not (BUILT / "index.html").exists():
+        pytest.skip("the book is not built: make book")
+    named = re.findall(r"^Files:(.*?)^[FL]", (ROOT / "NOTICE").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(r"_static/[^\s,]+", "".join(named))
+
+
+def test_everything_by_others_beside_the_pages_is_noticed(noticed):
+    live = json.loads((BUILT / "_static" / "live" / "manifest.json").read_text(encoding="utf-8"))
+    own = {path.relative_to(ROOT / "book").as_posix() for path in (ROOT / "book" / "_static").rglob("*")}
+    own |= {f"_static/live/{entry['file']}" for entry in live["files"].values()}
+    own |= {"_static/live/manifest.json", "_static/live/fallback.png"}
+    own |= {f"_static/live/{entry[kind]}" for entry in live["stored"] for kind in ("png", "latent")}
+    beside = {path.relative_to(BUILT).as_posix() for path in (BUILT / "_static").rglob("*") if path.is_file()}
+    unknown = {path for path in beside - own if not any(fnmatch.fnmatch(path, pattern) for pattern in noticed)}
+    assert not unknown, f"whose are these? NOTICE does not say: {sorted(unknown)}"
+
+
+def test_what_is_noticed_is_there(noticed, offline_math):
+    beside = [path.relative_to(BUILT).as_posix() for path in (BUILT / "_static").rglob("*")]
+    assert not [pattern for pattern in noticed if not fnmatch.filter(beside, pattern)]
+
+
 # Workflows
 
 
@@ -151,7 +178,7 @@ def test_a_workflow_only_calls_make(path):
 def test_the_workflows_do_what_is_wanted():
     run = {path.stem: re.findall(r"run: (.*)", path.read_text()) for path in WORKFLOWS}
     assert run == {
-        "test": ["make lint", "make book", "make test"],
+        "test": ["make lint", "make chapters", "make book", "make test"],
         "pages": ["make book"],
         "weekly": ["make test-newest"],
     }

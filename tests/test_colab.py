@@ -1,9 +1,7 @@
 """What a chapter needs to open on Colab: its badge, its first cell, its MODEL. And `make test` sees a failure."""
 
-import os
 import re
 import runpy
-import subprocess
 import sys
 from importlib import metadata, util
 from importlib.machinery import ModuleSpec
@@ -11,7 +9,8 @@ from types import ModuleType, SimpleNamespace
 
 import nbformat
 import pytest
-from as_on_colab import NOTEBOOKS, ROOT, prepare, required
+from as_on_colab import NOTEBOOKS, ROOT, due, prepare, required, run
+from jupyter_cache import get_cache
 from other_torch import oldest
 
 import difflab
@@ -135,22 +134,48 @@ folder.mkdir()
 """.strip()
 
 
+TOLD = """
+from IPython.display import HTML, display, update_display
+display(HTML("<b>first</b>"), display_id="told")
+print("one")
+update_display(HTML("<b>second</b>"), display_id="told")
+print("two")
+import ipywidgets
+aside = ipywidgets.Output()
+with aside:
+    print("aside")
+6 * 7
+""".strip()
+
+
 @pytest.mark.slow
-def test_a_chapter_that_fails_fails_the_run(tmp_path):
-    """A bad cell, and one that changes what is installed: pytest fails, and shows both."""
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in (FIRST_CELL.read_text(), "1 / 0", SURPRISE)]
-    nbformat.write(notebook, tmp_path / "broken.ipynb")
-    prepare(tmp_path / "colab", [tmp_path / "broken.ipynb"])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", tmp_path / "colab" / "notebooks"],
-        env=os.environ | {"JUPYTER_PATH": str(tmp_path / "colab")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and "2 failed, 2 passed" in done.stdout, done.stdout
+def test_a_run_is_kept_for_the_book_only_when_all_of_it_passes(tmp_path):
+    """A bad cell, and one that changes what is installed: pytest fails, and shows both. The good chapter is kept."""
+    sources = {"good": [TOLD], "broken": [TOLD, "1 / 0", SURPRISE]}
+    for name, cells in sources.items():
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in (FIRST_CELL.read_text(), *cells)]
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    good, broken = tmp_path / "good.ipynb", tmp_path / "broken.ipynb"
+    cache = tmp_path / "cache"
+    assert due([good, broken], cache) == [good, broken]
+
+    prepare(tmp_path / "colab", [good, broken])
+    done = run(tmp_path / "colab", cache, "-p", "no:cacheprovider", capture_output=True, text=True)
+    assert done.returncode == 1 and "2 failed, 6 passed" in done.stdout, done.stdout
     assert "ZeroDivisionError" in done.stdout and "the first cell has changed" in done.stdout
+    assert due([good, broken], cache) == [broken]
+
+    _, kept = get_cache(cache).merge_match_into_notebook(nbformat.read(good, as_version=4))
+    shown, one, two, answer = kept.cells[1].outputs
+    assert [shown.data["text/html"], one.text, two.text] == ["<b>second</b>", "one\n", "two\n"]
+    assert answer.data["text/plain"] == "42"  # and what went aside, into a widget, is not here
+    assert kept.metadata.language_info.name == "python"
+    again = nbformat.read(good, as_version=4)
+    again.cells[1].source += " + 1"
+    nbformat.write(again, good)
+    assert due([good], cache) == [good]
 
 
 def test_the_package_is_what_the_chapters_ask_for():

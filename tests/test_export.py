@@ -4,24 +4,32 @@ import gzip
 import hashlib
 import importlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
+from live.reference import AWKWARD
 from PIL import Image
 from typer.testing import CliRunner
 
 import difflab
 from difflab import attention, cli, export, judge
-from difflab.demo import PROMPTS
+from difflab.export import page
+from difflab.export.exported import computed, runtime, unpacked
+from difflab.export.fidelity import final, relative
+from difflab.export.folder import files
+from difflab.export.graphs import UNet, graphs_of
+from difflab.export.weights import shrunk, to_int8
 from difflab.samplers import SAMPLERS
+from difflab.world.examples import PROMPTS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNTIME = 4_000_000  # bytes that onnxruntime-web has at most, gzipped; the book's extension measures it
@@ -30,11 +38,17 @@ GUIDED = {"num_inference_steps": 10, "guidance_scale": 3.0, "negative_prompt": "
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The shipped model, exported as it is for the book."""
-    folder = tmp_path_factory.mktemp("export") / "web"
-    export.web(folder)
-    return folder
+def live_page():
+    """The book's extension, as Sphinx imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book" / "_ext")
+        yield importlib.import_module("live_page")
+
+
+@pytest.fixture(scope="module")
+def folder(live_page):
+    """The shipped model, exported for the book: now, unless the very same package and weights already were."""
+    return live_page.exported(ROOT / "_build")
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +65,26 @@ def shipped(folder):
 @pytest.fixture(scope="module")
 def graphs(tiny):
     """The graphs of the same model in single precision, exported another time."""
-    return export.graphs(tiny)
+    return graphs_of(tiny)
 
 
 @pytest.fixture(scope="module")
 def full(tiny, graphs):
     """The model that they make."""
-    return export.computed(tiny, {name: graph.SerializeToString() for name, graph in graphs.items()})
+    return computed(tiny, {name: graph.SerializeToString() for name, graph in graphs.items()})
 
 
 def drawn(model, prompts, **settings):
     """The latents at the end, without a gradient."""
     with torch.no_grad():
-        return export.final(model, difflab.text_to_latents(model, prompts, **settings))
+        return final(difflab.text_to_latents(model, prompts, **settings))
 
 
 # The graphs in single precision against torch
 
 
 def test_the_text_encoder_says_what_torch_says(tiny, full):
-    texts = [text for text in export.AWKWARD if len(text) < 100] + ["a cat " * 40]
+    texts = [text for text in AWKWARD if len(text) < 100] + ["a cat " * 40]
     with pytest.warns(UserWarning, match="cut off"), torch.no_grad():
         wanted = tiny.encode_text(texts)
     torch.testing.assert_close(full.encode_text(texts), wanted, atol=1e-4, rtol=0)
@@ -86,9 +100,20 @@ def test_unet_and_decoder_say_what_torch_says_of_any_number_of_pictures(tiny, fu
             wanted = tiny.predict_noise(x, t, text)
             torch.testing.assert_close(full.predict_noise(x, t, text), wanted, atol=1e-4, rtol=0)
         wanted = tiny.vae.decode(x / tiny.vae.config.scaling_factor).sample.clamp(-1, 1)
-        torch.testing.assert_close(full.run("decoder", x)[0], wanted, atol=1e-4, rtol=0)
+        torch.testing.assert_close(full.decode_pixels(x), wanted, atol=1e-4, rtol=0)
         for ours, theirs in zip(full.decode(x), tiny.decode(x), strict=True):
             assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 1
+
+
+def test_what_an_exported_model_says_comes_from_its_graphs(tiny, full, monkeypatch):
+    """And not from the parts of torch's model that it keeps."""
+    for part in (full.text_encoder, full.unet, full.vae):
+        monkeypatch.setattr(part, "forward", lambda *_, **__: pytest.fail("torch was asked"))
+    monkeypatch.setattr(full.vae, "decode", full.vae.forward)
+    x = difflab.noise((1, *tiny.latent_shape), seed=3)
+    full.predict_noise(x, 500, full.encode_text("a cat"))
+    (picture,), pixels = full.decode(x), full.decode_pixels(x)
+    assert np.array_equal(np.asarray(picture), np.asarray(difflab.inputs.to_images(pixels)[0]))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -115,7 +140,7 @@ def test_the_attention_is_that_of_chapter_4(tiny, full):
 def test_exporting_leaves_the_model_as_it_was(tiny):
     before = tiny.unet.attn_processors
     with torch.no_grad():
-        export.UNet(tiny)(torch.zeros(1, *tiny.latent_shape), torch.tensor([1.0]), tiny.encode_text("a cat"))
+        UNet(tiny)(torch.zeros(1, *tiny.latent_shape), torch.tensor([1.0]), tiny.encode_text("a cat"))
     assert tiny.unet.attn_processors == before
 
 
@@ -124,18 +149,19 @@ def test_exporting_leaves_the_model_as_it_was(tiny):
 
 def test_eight_bits_are_off_by_half_a_step_at_most():
     values = np.random.default_rng(0).normal(size=(5, 7, 3, 3)).astype(np.float32) * np.arange(5)[:, None, None, None]
-    whole, scale = export.to_int8(values, 0)
+    whole, scale = to_int8(values, 0)
     assert whole.dtype == np.int8 and scale.shape == (5, 1, 1, 1)
     assert (np.abs(whole * scale - values) <= scale / 2 + 1e-7).all()
     assert (np.abs(whole[1:]).max((1, 2, 3)) == 127).all() and not whole[0].any()  # a channel of zeros stays one
-    assert export.to_int8(values[..., 0, 0], -1)[1].shape == (1, 7)
+    assert to_int8(values[..., 0, 0], -1)[1].shape == (1, 7)
 
 
 def test_a_runtime_restores_the_weights_when_it_loads(folder, manifest, tmp_path):
     """So that small weights cost no time: what is left in the graph that runs is that of the full precision."""
-    graph = export.unpacked(folder, manifest["files"]["text_encoder"])
+    graph = unpacked(folder, manifest["files"]["text_encoder"])
     stored = {tensor.data_type for tensor in onnx.load_from_string(graph).graph.initializer}
     assert {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16} <= stored
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(tmp_path / "runs.onnx")
@@ -148,7 +174,7 @@ def test_a_runtime_restores_the_weights_when_it_loads(folder, manifest, tmp_path
 def test_the_shipped_pictures_are_those_of_torch_to_the_eye(tiny, shipped):
     prompts = list(PROMPTS)
     ends = [drawn(model, prompts, num_inference_steps=10, seed=20) for model in (tiny, shipped)]
-    assert 0 < export.relative(*ends) < 0.05
+    assert 0 < relative(*ends) < 0.05
     theirs, ours = (model.decode(end) for model, end in zip((tiny, shipped), ends, strict=True))
     differences = np.abs(np.stack(theirs).astype(float) - np.stack(ours)).mean((1, 2, 3)) / 255
     assert differences.max() <= 0.02
@@ -157,9 +183,9 @@ def test_the_shipped_pictures_are_those_of_torch_to_the_eye(tiny, shipped):
 
 
 def test_half_precision_is_closer_still(tiny, graphs, full):
-    graph = export.shrunk(graphs["text_encoder"], "float16")
-    half = export.computed(tiny, {"text_encoder": graph.SerializeToString()})
-    assert export.relative(half.encode_text(list(PROMPTS)), full.encode_text(list(PROMPTS))) < 1e-3
+    graph = shrunk(graphs["text_encoder"], "float16")
+    half = computed(tiny, {"text_encoder": graph.SerializeToString()})
+    assert relative(half.encode_text(list(PROMPTS)), full.encode_text(list(PROMPTS))) < 1e-3
 
 
 # The folder
@@ -183,8 +209,8 @@ def test_a_first_visit_is_small(manifest):
 
 
 def test_the_same_model_gives_the_same_bytes(tiny, graphs, manifest, tmp_path):
-    made = {name: export.shrunk(graph, "int8").SerializeToString() for name, graph in graphs.items()}
-    assert export.files(tmp_path, tiny.tokenizer, made) == manifest["files"]
+    made = {name: shrunk(graph, "int8").SerializeToString() for name, graph in graphs.items()}
+    assert files(tmp_path, tiny.tokenizer, made) == manifest["files"]
 
 
 def test_the_manifest_says_how_to_run_them(tiny, manifest, full):
@@ -208,44 +234,53 @@ def test_stored_latents_are_those_of_the_pictures(tiny, folder, manifest):
         torch.testing.assert_close(torch.from_numpy(latent), wanted, atol=1e-4, rtol=0)
 
 
-def test_the_reference_is_what_the_package_computes(tiny, folder):
-    reference = json.loads((folder / "reference.json").read_text(encoding="utf-8"))
-    for entry in reference["randn"]:
-        wanted = difflab.noise((1, *entry["shape"]), entry["seed"]).flatten()
-        got = entry["draws"][0]
-        torch.testing.assert_close(torch.tensor(got["first"] + got["last"]), torch.cat([wanted[:64], wanted[-8:]]))
-        assert got["sum"] == pytest.approx(wanted.double().sum().item())
-    assert len(reference["tokens"]) == 50
-    for entry in reference["tokens"]:
-        assert entry["ids"] == tiny.tokenizer(entry["text"], padding="max_length", truncation=True).input_ids
-    for count, kinds in reference["timesteps"].items():
-        assert kinds["all"] == tiny.schedule.timesteps(int(count)).tolist()
-    kinds = {(each["kind"], each["sampler"]) for each in reference["trajectories"]}
-    assert kinds == {("text_to_image", name) for name in SAMPLERS} | {("sdedit", "ddpm"), ("sdedit", "dpm++")}
-    pairs = zip(reference["trajectories"][::2], reference["trajectories"][1::2], strict=True)
-    for exact, rounded in pairs:
-        assert (exact.pop("weights"), rounded.pop("weights")) == ("full", "shipped")
-        ends = torch.tensor(exact.pop("final")), torch.tensor(rounded.pop("final"))
-        assert exact == rounded and 0 < export.relative(*ends) < 0.1
-
-
 # Bad input, and failures
 
 
 def test_bad_input_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "load", lambda *_, **__: pytest.fail("work was begun"))
+    monkeypatch.setattr(page, "load", lambda *_, **__: pytest.fail("work was begun"))
     file = tmp_path / "file"
     file.write_text("mine")
     with pytest.raises(ValueError, match="is a file: name a folder"):
         export.web(file)
-    with pytest.raises(ValueError, match="holds something else"):
+    with pytest.raises(ValueError, match="holds 'file', which no export"):
         export.web(tmp_path)
     with pytest.raises(ValueError, match="weights='int4' is unknown: choose one of int8"):
         export.web(tmp_path / "new", weights="int4")
-    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(page.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install onnx onnxruntime"):
         export.web(tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and file.read_text() == "mine"
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+SOMEBODY_ELSES = {
+    "a web app's manifest": lambda folder: (folder / "manifest.json").write_text('{"name": "My pages", "icons": []}'),
+    "a list": lambda folder: (folder / "manifest.json").write_text('["format", 1]'),
+    "no JSON": lambda folder: (folder / "manifest.json").write_bytes(b"\xff{"),
+    "no manifest": lambda folder: (folder / "manifest.json").unlink(),
+    "another format": lambda folder: (folder / "manifest.json").write_text(
+        (folder / "manifest.json").read_text().replace('"format":1', '"format":0')
+    ),
+    "a page beside an export": lambda folder: (folder / "index.html").write_text("mine"),
+    "a file among its pictures": lambda folder: (folder / "stored" / "mine.png").write_text("mine"),
+    "an empty folder": lambda folder: (folder / "mine").mkdir(),
+    "a link": lambda folder: (folder / "mine").symlink_to(folder.parent),
+}
+
+
+@pytest.mark.parametrize("case", SOMEBODY_ELSES)
+def test_a_folder_with_anything_of_somebody_elses_is_left_alone(folder, tmp_path, monkeypatch, case):
+    monkeypatch.setattr(page, "load", lambda *_, **__: pytest.fail("work was begun"))
+    site = shutil.copytree(folder, tmp_path / "site")
+    SOMEBODY_ELSES[case](site)
+    before = contents(site)
+    with pytest.raises(ValueError, match="which no export of this version wrote: name a new"):
+        export.web(site)
+    assert contents(site) == before
 
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path, v_folder, random_folder, monkeypatch):
@@ -253,27 +288,25 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path, v_folder, random_folder,
         export.web(tmp_path / "new", "tiny-inpaint")
     with pytest.raises(ValueError, match="prediction_type is 'v_prediction'"):
         export.web(tmp_path / "new", v_folder)
-    monkeypatch.setattr(export, "LARGEST", 1000)
+    monkeypatch.setattr(page, "LARGEST", 1000)
     with pytest.raises(ValueError, match="million parameters"):
         export.web(tmp_path / "new", random_folder)
     monkeypatch.undo()
-    monkeypatch.setattr(export, "load", lambda *_, **__: replace(difflab.load(random_folder), tokenizer=object()))
+    monkeypatch.setattr(page, "load", lambda *_, **__: replace(difflab.load(random_folder), tokenizer=object()))
     with pytest.raises(ValueError, match="transformers>=5"):
         export.web(tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_failure_leaves_everything_as_it_was(random_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "stored", lambda *_: 1 / 0)
+def test_a_failure_leaves_everything_as_it_was(folder, random_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "stored", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export.web(tmp_path / "deep" / "new", random_folder)
     assert not list((tmp_path / "deep").iterdir())
-    earlier = tmp_path / "earlier"
-    earlier.mkdir()
-    (earlier / "manifest.json").write_text("{}")
+    earlier = shutil.copytree(folder, tmp_path / "earlier")
     with pytest.raises(ZeroDivisionError):
         export.web(earlier, random_folder)
-    assert [path.name for path in earlier.iterdir()] == ["manifest.json"]
+    assert contents(earlier) == contents(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "earlier"]
 
 
@@ -285,22 +318,34 @@ def test_a_damaged_file_is_noticed(folder, manifest, tmp_path):
         export.read(damaged)
 
 
-def test_the_command_prints_sizes_and_errors(random_folder, tmp_path):
-    """Of another model than the shipped one, into a folder with an earlier export."""
-    out = tmp_path / "web"
-    out.mkdir()
-    (out / "manifest.json").write_text("{}")
-    (out / "left over").write_text("")
-    command = ["export", "web", "--out", str(out), "--model", str(random_folder)]
-    result = CliRunner().invoke(cli.app, command, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+@pytest.mark.slow
+def test_the_command_prints_sizes_and_errors_and_tells_nobody(folder, random_folder, tmp_path):
+    """Of another model than the shipped one, in place of an earlier export, in a process of its own.
+
+    The runtime numbers a machine in the user's cache, at once, and looks up a host, later: where strace is installed,
+    no connection is seen but those to this machine's own services.
+    """
+    out, cache, log = shutil.copytree(folder, tmp_path / "web"), tmp_path / "cache", tmp_path / "log"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    watch = ["strace", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto", "-o", log] if shutil.which("strace") else []
+    command = [sys.executable, "-m", "difflab.cli", "export", "web", "--out", out, "--model", random_folder]
+    done = subprocess.run([*watch, *command], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(cache.rglob("*onnxruntime*"))
+    assert not watch or "AF_INET" not in log.read_text()
+
     manifest = json.loads((out / "manifest.json").read_text())
     for name, entry in manifest["files"].items():
-        (line,) = [line for line in result.output.splitlines() if line.startswith(entry["file"])]
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(entry["file"])]
         assert f"{entry['bytes']:,}" in line and f"{entry['unpacked']:,}" in line
         assert name == "tokenizer" or f"{manifest['errors'][name]:.2%}" in line
-    assert f"{manifest['errors']['pictures']:.2%}" in result.output and " ms here" in result.output
-    assert not (out / "left over").exists()
+    assert f"{manifest['errors']['pictures']:.2%}" in done.stdout and " ms here" in done.stdout
+    assert {path.name for path in out.glob("*.gz")} == {entry["file"] for entry in manifest["files"].values()}
+
+
+def test_the_command_refuses_in_one_line(tmp_path):
+    (tmp_path / "mine").write_text("mine")
     result = CliRunner().invoke(cli.app, ["export", "web", "--out", str(tmp_path)])
     assert result.exit_code == 1 and result.output.startswith("error: ") and result.output.count("\n") == 1
 
@@ -309,14 +354,7 @@ def test_the_command_prints_sizes_and_errors(random_folder, tmp_path):
 
 
 @pytest.fixture
-def extension(monkeypatch):
-    """The book's extension, as Sphinx imports it."""
-    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
-    return importlib.import_module("live_page")
-
-
-@pytest.fixture
-def build(extension, folder, tmp_path, monkeypatch):
+def build(live_page, folder, tmp_path, monkeypatch):
     """Builds a small book of two pages; returns its output and the log. `exports` counts how often the model was."""
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -337,7 +375,7 @@ def build(extension, folder, tmp_path, monkeypatch):
             log.seek(0)
             return tmp_path / "html", log.read()
 
-    monkeypatch.setattr(extension, "web", web)
+    monkeypatch.setattr(live_page, "web", web)
     build.exports = 0
     return build
 
@@ -384,10 +422,10 @@ def test_a_page_that_asks_for_a_picture_that_is_not_there(build, fake_npm, tmp_p
         build()
 
 
-def test_a_book_that_became_too_large_says_so(build, fake_npm, extension, monkeypatch):
+def test_a_book_that_became_too_large_says_so(build, fake_npm, live_page, monkeypatch):
     from sphinx.errors import SphinxWarning
 
-    monkeypatch.setattr(extension, "LIMIT", 5_000_000)
+    monkeypatch.setattr(live_page, "LIMIT", 5_000_000)
     fake_npm(PACKAGE)
     with pytest.raises(SphinxWarning, match="should not load more than 5 MB"):
         build()
@@ -413,12 +451,12 @@ def fake_npm(tmp_path, monkeypatch):
     return publish
 
 
-def test_npm_fetches_all_that_is_wanted_or_nothing(extension, fake_npm, tmp_path):
+def test_npm_fetches_all_that_is_wanted_or_nothing(live_page, fake_npm, tmp_path):
     target = tmp_path / "build" / "thing"
     fake_npm({"a/one.txt": b"1", "two.txt": b"2"})
-    extension.npm.fetch("thing@1.0.0", {"a/one.txt": "uno.txt"}.get, target)
+    live_page.npm.fetch("thing@1.0.0", {"a/one.txt": "uno.txt"}.get, target)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == {"uno.txt": b"1"}
     fake_npm({})
     with pytest.raises(subprocess.SubprocessError):
-        extension.npm.fetch("thing@1.0.0", {}.get, tmp_path / "build" / "other")
+        live_page.npm.fetch("thing@1.0.0", {}.get, tmp_path / "build" / "other")
     assert [path.name for path in target.parent.iterdir()] == ["thing"]

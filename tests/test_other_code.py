@@ -34,7 +34,7 @@ from transformers import CLIPModel, CLIPProcessor, CLIPTextModel, CLIPTokenizer
 from typer.testing import CliRunner
 
 import difflab
-from difflab import attention, folders, judge, world
+from difflab import attention, export, judge, world
 
 MODEL = str(difflab.weights_folder())  # what the script has in place of "runwayml/stable-diffusion-v1-5"
 PROMPT = "a red car in the snow"
@@ -513,10 +513,10 @@ def test_pictures_are_made_ready_as_ours_are(pipe):
 
 def test_what_cannot_be_exported(tmp_path):
     with pytest.raises(ValueError, match="model='sd15' does not ship with difflab: choose one of tiny, tiny-pix2pix"):
-        folders.pipeline(tmp_path / "p", "sd15")
+        export.pipeline(tmp_path / "p", "sd15")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    for write in (folders.pipeline, folders.clip):
+    for write in (export.pipeline, export.clip):
         with pytest.raises(ValueError, match="is there already"):
             write(tmp_path / "full")
         with pytest.raises(ValueError, match="is there already"):

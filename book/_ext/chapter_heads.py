@@ -1,6 +1,5 @@
 """Say under a chapter's title how long it takes and what it needs; every number comes from the page or from its run."""
 
-import os
 import re
 
 from docutils import nodes
@@ -37,13 +36,13 @@ def read(node, left_out):
             yield from read(child, left_out)
 
 
-def facts(doctree, seconds, cores):
+def facts(doctree, seconds):
     """What the page tells about itself, as short phrases; `seconds` is None where it was not run."""
     titles = [title.astext() for title in doctree.findall(nodes.title)]
     exercises = sum(bool(re.match(r"Exercise \d", title)) for title in titles)
     said = [f"about {max(1, round(words(doctree) / WORDS_A_MINUTE))} minutes to read"]
     if seconds is not None:
-        said.append(f"{seconds:.0f} seconds to run (when this book was built, on {cores} core{'s' * (cores != 1)})")
+        said.append(f"{seconds:.0f} seconds to run (when this book was built, on one core)")
     if exercises:
         said.append(f"{exercises} exercise{'s' * (exercises != 1)} to do")
     return said
@@ -76,7 +75,7 @@ def head(app, doctree, docname):
     """The box: time and exercises, what is needed, what comes before."""
     run = app.env.nb_metadata.get(docname, {}).get("exec_data") or {}
     box = nodes.container(classes=["chapter-head"])
-    box += line("Time", ", ".join(facts(doctree, run.get("runtime"), os.cpu_count())))
+    box += line("Time", ", ".join(facts(doctree, run.get("runtime"))))
     box += line("Needs", *needs(doctree))
     if docname in BEFORE and app.env.titles.keys() >= set(BEFORE[docname]):  # a book of a few pages lacks some
         box += line("Before", *before(app, docname))

@@ -7,11 +7,13 @@ had the build says so, and the pages show stored pictures and say it too.
 
 import hashlib
 import html
+import importlib.util
 import json
 import pathlib
 import re
 import shutil
 import subprocess
+from importlib import metadata
 
 import npm
 import PIL.Image
@@ -19,7 +21,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 import difflab
-from difflab.export import packed, web, write_json
+from difflab.export import web
+from difflab.export.folder import packed, write_json
 
 VERSION = "1.30.0"
 SCRIPT = "ort.wasm.bundle.min.mjs"  # the build for one thread and no GPU, which needs nothing of a host
@@ -33,7 +36,8 @@ def fingerprint():
     """Of the weights and of the code that turns them into pages."""
     package = pathlib.Path(difflab.__file__).parent
     files = sorted([*package.rglob("*.py"), *package.rglob("SHA256SUMS")])
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    tools = " ".join(metadata.version(name) for name in ("torch", "onnx", "onnxruntime"))
+    return hashlib.sha256(b"".join([tools.encode(), *(file.read_bytes() for file in files)])).hexdigest()[:12]
 
 
 def exported(build):
@@ -58,6 +62,9 @@ def runtime(build):
         (script,) = folder.glob("*.mjs")
         wasm = packed(folder, WASM, (folder / WASM).read_bytes())
         (folder / WASM).unlink()
+        for notice in ("LICENSE", "ThirdPartyNotices.txt"):  # which the npm package lacks
+            here = pathlib.Path(importlib.util.find_spec("onnxruntime").origin).parent
+            shutil.copy(here / notice, folder / f"onnxruntime-{notice}")
         size = script.stat().st_size
         parts = {"script": {"file": script.name, "bytes": size}, "wasm": wasm, "bytes": size + wasm["bytes"]}
         write_json(described, {"name": "onnxruntime-web", "version": VERSION, **parts})
