@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import difflab
@@ -143,6 +144,55 @@ def test_a_loss_and_a_way_of_drawing_of_its_own(parts, tmp_path):
     assert asked == [2] and {p.name for p in (tmp_path / "run/lora").iterdir()} == {"pytorch_lora_weights.safetensors"}
     lora = load_file(tmp_path / "run/lora/pytorch_lora_weights.safetensors")
     assert all(weight.shape[0] == 2 for name, weight in lora.items() if "lora_A" in name)
+
+
+class Films(data.World):
+    """Two frames each: a scene, and its mirror image."""
+
+    def __init__(self, count, seed):
+        super().__init__(count, seed)
+        self.name = f"films-{seed}"
+
+    def __getitem__(self, index):
+        picture, caption = super().__getitem__(index)
+        return np.stack([picture, picture[:, ::-1]]), caption
+
+
+def encode_films(source, indices, encode):
+    films = data.stack(source, indices)  # N,2,128,128,3
+    return {
+        name: z.unflatten(0, films.shape[:2])
+        for name, z in zip(("mean", "std"), encode(films.reshape(-1, *films.shape[2:])), strict=True)
+    }
+
+
+def attach_motion(unet):
+    """One matrix that mixes the frames' noise."""
+    mixing = torch.nn.Linear(2, 2)
+
+    def predict(x, t, text):
+        t = torch.as_tensor(t).expand(len(x)).repeat_interleave(2)
+        eps = unet(x.flatten(0, 1), t, text.repeat_interleave(2, dim=0), return_dict=False)[0]
+        return mixing(eps.unflatten(0, (-1, 2)).movedim(1, -1)).movedim(-1, 1)
+
+    def save(folder):
+        save_file(mixing.state_dict(), folder / "mixing.safetensors")
+
+    return denoising.Network({"mixing": mixing}, predict, save)
+
+
+def test_films_are_learned_as_pictures_are(parts, tmp_path):
+    task = denoising.Task(
+        product=Product("motion", "Linear", "a toy", "motion"),
+        open_data=partial(data.open_data, world=Films),
+        encode=encode_films,
+        show=lambda source, indices: data.stack(source, indices).reshape(-1, 128, 128, 3),
+    )
+    assert adapter.train(task, attach_motion, AdapterOptions(out=tmp_path / "run", **parts)).finished
+    (sheet,) = (tmp_path / "run/samples").iterdir()
+    assert Image.open(sheet).size == (2 * 128, 4 * 128)  # two films of two frames, the true ones above
+    with pytest.raises(ValueError, match="cannot go on from the weights in .*: leave adapter out"):
+        adapter.train(task, attach_motion, AdapterOptions(out=tmp_path / "more", adapter=tmp_path, **parts))
 
 
 # ------------------------------------------------------------------------------------------- pix2pix and inpainting

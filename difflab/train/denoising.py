@@ -233,6 +233,21 @@ class Lessons:
         return noised(z, torch.randn(z.shape, generator=random), spread_timesteps(n, random, len(SCHEDULE)), ids, seen)
 
 
+def prepare(task: Task, kept: data.Latents, parts: Parts) -> Lessons:
+    """The lessons of a task, from what was computed once."""
+    seen = dict(kept.tensors)
+    return Lessons(
+        mean=seen.pop("mean"),
+        std=seen.pop("std"),
+        seen=seen,
+        ids=data.token_table(parts.tokenizer, kept.captions),
+        empty=parts.token_ids([""]),
+        sided=data.sided(kept.captions) if task.sided else torch.empty(0, 2),
+        sided_fraction=task.sided,
+        drop=task.drop,
+    )
+
+
 def noised(z: Tensor, eps: Tensor, t: Tensor, ids: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
     """The rows of a batch: latents, their noise, timesteps (B,), token ids (B,77) and what else is seen."""
     return {"latent": z, "noise": eps, "timestep": t, "noisy": SCHEDULE.add_noise(z, eps, t), "ids": ids, **seen}
@@ -269,16 +284,7 @@ def train(
         cache = options.cache or run.out.parent / "latents"
         mark = latents if task.encode is encode_pictures else f"{latents}-{task.product.name}"
         kept = data.cache_latents(training, options.pictures, cache, encode, mark, machine, captions=CAPTIONS)
-        lessons = Lessons(
-            kept.tensors.pop("mean"),
-            kept.tensors.pop("std"),
-            kept.tensors,
-            data.token_table(parts.tokenizer, kept.captions),
-            parts.token_ids([""]),
-            data.sided(kept.captions) if task.sided else torch.empty(0, 2),
-            task.sided,
-            task.drop,
-        )
+        lessons = prepare(task, kept, parts)
         exam, captions = held_out(unseen, sizes["validation"], encode, parts)
 
         def errors(rows: dict[str, Tensor]) -> Tensor:
@@ -301,8 +307,8 @@ def train(
 
         def sheet() -> Image.Image:
             """What the network makes of the task's prompts, or of the first unseen examples."""
-            count = min(len(captions), sizes["shown"])
-            texts = list(task.prompts[:count]) or captions[:count]
+            texts = list(task.prompts or captions)[: sizes["shown"]]
+            count = len(texts)
             text, no_text = (parts.encode_text(parts.token_ids(t).to(machine.device)) for t in (texts, [""] * count))
             seen = {name: exam[name][:count].to(machine.device) for name in lessons.seen}
 
@@ -311,10 +317,10 @@ def train(
                 return network.predict(x, t, text, **beside)
 
             x = noise((count, *exam["latent"].shape[1:]), seed=0).to(machine.device)
-            drawn = task.draw(predict, text, no_text, x, sizes["sampling_steps"])
-            drawn = parts.vae.decode(drawn / parts.vae.config.scaling_factor).sample
+            z = task.draw(predict, text, no_text, x, sizes["sampling_steps"])  # B,4,16,16, or of films B,F,4,16,16
+            drawn = parts.vae.decode(z.flatten(0, -4) / parts.vae.config.scaling_factor).sample
             above = [data.to_tensor(task.show(unseen, range(count)))] if task.show else []
-            return data.rows([*above, drawn], columns=6)
+            return data.rows([*above, drawn], columns=6 if z.ndim == 4 else z.shape[1])
 
         return loop.fit(
             run,
@@ -334,6 +340,7 @@ def held_out(unseen, count: int, encode: Callable, parts: Parts) -> tuple[dict[s
     captions = [unseen[i][1] for i in indices]
     seen = encode(unseen, indices)
     z, _ = seen.pop("mean"), seen.pop("std")
+    seen = {name: tensor.float() for name, tensor in seen.items()}
     fixed = loop.generator(9)
     eps, t = torch.randn(z.shape, generator=fixed), spread_timesteps(len(z), fixed, len(SCHEDULE))
     return noised(z, eps, t, parts.token_ids(captions), seen), captions
