@@ -23,7 +23,6 @@ from . import (
     export as export,
 )
 from . import (
-    folders as folders,
 )
 from . import (
     guidance as guidance,
