@@ -17,7 +17,8 @@ from .nouns import (
     STYLES,
     TIMES,
 )
-from .scene import is_held_out, random_scene
+from .first import random_scene
+from .scene import is_held_out
 
 
 def count(n=20_000, seed=0):
