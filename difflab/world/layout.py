@@ -15,8 +15,8 @@ from .scene import SIZE, Scene, Thing, anchor, is_held_out
 from .sprites import source, sprite
 
 # how often things are alone, left of, right of, on, wearing, in front of, behind
-RELATED = (0.36, 0.14, 0.14, 0.12, 0.08, 0.08, 0.08)
-BYSTANDERS = (0.35, 0.15)  # how often one more thing is there, beside one that is named and beside two
+RELATED = (0.42, 0.12, 0.12, 0.11, 0.08, 0.075, 0.075)
+BYSTANDERS = (0.27, 0.12)  # how often one more thing is there, beside one that is named and beside two
 FARTHEST, NEAREST = 0.3, 0.75  # how large a thing of scale 1 looks there
 BYSTANDER = 0.5  # how large, at most, such a thing looks
 FRONT = 0.97  # the row of the nearest foot
@@ -91,7 +91,7 @@ def describe(rng, noun, need=None, place="meadow", upright=False):
 
 def stand(rng, look, place, line, high=NEAREST):
     """A thing somewhere in a place whose ground begins at ``line``: on the ground, or in the air."""
-    depth, noun = rng.uniform(FARTHEST, high), NOUNS[look["noun"]]
+    depth, noun = high - (high - FARTHEST) * rng.random() ** 1.4, NOUNS[look["noun"]]
     size = steps(min(max(depth * noun.scale * rng.uniform(0.85, 1.15), noun.least), NEAREST))
     height, width = source(look["noun"], look["color"], look["pose"], look["look"]).shape[:2]
     width, height = size * width / max(width, height), size * height / max(width, height)

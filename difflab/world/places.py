@@ -18,28 +18,35 @@ SHAPES = 10  # different cut-outs of each kind
 WIDE = 208  # of a cut-out that reaches from side to side, wherever it is moved
 # where the ground begins, as a fraction of the picture's height, from the highest to the lowest
 HORIZON = {
-    "beach": (0.34, 0.52), "meadow": (0.3, 0.56), "desert": (0.32, 0.56), "snow": (0.32, 0.56), "city": (0.5, 0.64),
-    "room": (0.56, 0.68), "forest": (0.44, 0.62), "sea": (0.28, 0.54), "space": (0.0, 0.0), "mountains": (0.42, 0.6),
+    "beach": (0.26, 0.56), "meadow": (0.22, 0.6), "desert": (0.22, 0.6), "snow": (0.26, 0.6), "city": (0.44, 0.68),
+    "room": (0.5, 0.7), "forest": (0.36, 0.66), "sea": (0.2, 0.58), "space": (0.0, 0.0), "mountains": (0.34, 0.64),
 }  # fmt: skip
 SKY = {
     "day": (
         ((70, 155, 238), (140, 202, 250), (222, 242, 252)),
         ((48, 132, 222), (110, 184, 244), (196, 230, 250)),
         ((104, 184, 232), (170, 218, 240), (246, 244, 228)),
+        ((138, 156, 184), (182, 194, 210), (222, 226, 230)),
+        ((86, 140, 214), (172, 200, 224), (255, 230, 190)),
     ),
     "sunset": (
         ((78, 54, 130), (238, 104, 104), (255, 200, 112)),
         ((52, 62, 134), (206, 108, 150), (255, 182, 150)),
         ((122, 62, 112), (244, 124, 78), (255, 216, 110)),
+        ((58, 30, 66), (186, 62, 60), (250, 146, 74)),
+        ((140, 132, 192), (232, 172, 184), (255, 224, 190)),
     ),
     "night": (
         ((8, 12, 44), (22, 30, 82), (58, 70, 128)),
         ((12, 8, 38), (40, 26, 86), (92, 62, 128)),
         ((4, 16, 42), (12, 42, 82), (40, 90, 124)),
+        ((4, 4, 18), (10, 12, 38), (26, 30, 68)),
+        ((30, 48, 108), (50, 78, 146), (98, 126, 176)),
     ),
 }
 HAZE = {"day": (206, 230, 246), "sunset": (250, 168, 120), "night": (52, 62, 118)}  # what far things fade into
-LIGHT = {"day": (1, 1, 1), "sunset": (1.0, 0.72, 0.62), "night": (0.35, 0.41, 0.67)}  # what the ground reflects
+LIGHT = {"day": (1, 1, 1), "sunset": (1.0, 0.76, 0.68), "night": (0.35, 0.41, 0.67)}  # what the ground reflects
+WEATHER = {"day": (0.84, 1.05), "sunset": (0.82, 1.08), "night": (0.78, 1.35)}  # how bright it is, at least and at most
 INDOORS = {"day": (1, 1, 1), "sunset": (1, 0.86, 0.76), "night": (0.46, 0.45, 0.6)}
 Y, X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
 
@@ -53,8 +60,11 @@ def backdrop(place, time, number):
     """The place with number ``number`` at a time of day: (128, 128, 3) float32 in [0, 1]."""
     rng = np.random.default_rng([PLACES.index(place), number])
     line = np.float32(rng.uniform(*HORIZON[place]) * SIZE)
+    dim, bright = WEATHER[time]
+    light = (dim + (bright - dim) * rng.random()) * rng.uniform(0.95, 1.05, 3)
     picture = planar(np.empty((SIZE, SIZE, 3), np.float32))
     DRAW[place](picture, rng, time, line)
+    picture *= light.astype(np.float32)
     return np.clip(picture, 0, 1, out=picture)
 
 
@@ -197,12 +207,12 @@ def cloud(time, shape):
 
 
 @cache
-def stars(shape, count=34):
+def stars(shape, count=22):
     rng = shape_rng("stars", shape)
     y, x = np.mgrid[0:SIZE, 0:WIDE].astype(np.float32)
     light = np.zeros((SIZE, WIDE), np.float32)
     for _ in range(count):
-        r = rng.uniform(0.75, 1.3)
+        r = rng.uniform(1.0, 1.5)
         light += rng.uniform(0.5, 0.95) * np.exp(
             -((x - rng.uniform(0, WIDE)) ** 2 + (y - rng.uniform(0, SIZE)) ** 2) / (r * r)
         )
@@ -240,7 +250,7 @@ def fir(pen, x, base, height, color):
         y, half = base - height * (0.08 + 0.24 * tier), height * (0.32 - 0.07 * tier)
         top = y - 0.46 * height
         pen.polygon([(x - half, y), (x + half, y), (x, top)], fill=paint(color))
-        pen.polygon([(x + 0.1 * half, y), (x + half, y), (x, top)], fill=paint(color * 0.84))
+        pen.polygon([(x + 0.1 * half, y), (x + half, y), (x, top)], fill=paint(color * 0.9))
 
 
 def bush(pen, x, base, height, color):
@@ -381,12 +391,12 @@ def houses(shape, time):
         wall = pick(rng, ((214, 128, 110), (232, 196, 150), (150, 170, 196), (176, 196, 170), (226, 216, 206)))
         pen.rectangle([x, 120 - height, x + width, 120], fill=paint(lit(wall, time)))
         pen.rectangle([x - 2, 120 - height, x + width + 2, 126 - height], fill=paint(lit(np.multiply(wall, 0.8), time)))
-        columns = int(width // 20)
-        for wy in np.arange(120 - height + 13, 96, 23):
+        columns = int(width // 26)
+        for wy in np.arange(120 - height + 14, 90, 32):
             for k in range(columns):
-                wx, dark = x + (k + 0.5) * width / columns, rng.random() < 0.45
-                glass = lit((188, 216, 238), time) if time == "day" or dark else (255, 222, 130)
-                pen.rectangle([wx - 5, wy, wx + 5, wy + 13], fill=paint(glass))
+                wx, dark = x + (k + 0.5) * width / columns, rng.random() < 0.6
+                glass = lit(np.multiply(wall, 0.4) + (100, 122, 140), time) if time == "day" or dark else (246, 206, 122)
+                pen.rectangle([wx - 7, wy, wx + 7, wy + 17], fill=paint(glass))
         door = x + rng.uniform(0.3, 0.7) * width
         pen.rectangle([door - 6, 100, door + 6, 120], fill=paint(lit(np.multiply(wall, 0.45), time)))
         x += width + (0 if rng.random() < 0.7 else rng.uniform(10, 40))
@@ -407,11 +417,16 @@ def woods(shape, time):
 
 
 @cache
-def grove(shape, time):
+def autumn(shape, time):
+    return grove(shape, time, ((222, 150, 70), (206, 108, 56)))
+
+
+@cache
+def grove(shape, time, colors=((118, 176, 120), (84, 150, 84))):
     """Round trees in two rows."""
     rng = shape_rng("grove", shape)
     image, pen = paper(WIDE, 76)
-    for count, color, low, high, far in ((10, (118, 176, 120), 80, 120, 0.3), (7, (84, 150, 84), 70, 146, 0.05)):
+    for count, color, low, high, far in ((10, colors[0], 80, 120, 0.3), (7, colors[1], 70, 146, 0.05)):
         for x in (np.arange(count) + 0.5) / count * 2 * WIDE + rng.uniform(-18, 18, count):
             bush(pen, x, 152, rng.uniform(low, high), lit(np.add(color, rng.uniform(-14, 14)), time, far))
     return cutout(image)
@@ -447,19 +462,19 @@ def flowers(shape, time):
     petals = (((255, 255, 255), (255, 220, 90)), ((250, 130, 170), (255, 255, 255)), ((190, 130, 240), (255, 240, 150)), ((255, 96, 84), (255, 224, 120)))[shape % 4]
 
     def draw(pen, rng, x, y, size):
-        if rng.random() < 0.45:
-            for lean in (-3, 0, 3):
-                pen.line([(x, y), (x + lean * size, y - 8 * size)], fill=paint(lit((58, 136, 50), time)), width=2)
+        if rng.random() < 0.3:
+            for lean in (-4, 4):
+                pen.line([(x, y), (x + lean * size, y - 9 * size)], fill=paint(lit((84, 158, 62), time)), width=4)
         else:
-            r = 4.4 * size
+            r = 5 * size
             pen.ellipse([x - r, y - r, x + r, y + r], fill=paint(lit(pick(rng, petals), time)))
             pen.ellipse([x - 0.4 * r, y - 0.4 * r, x + 0.4 * r, y + 0.4 * r], fill=paint(lit((250, 190, 60), time)))
 
-    return scattered(shape, "flowers", 26, draw)
+    return scattered(shape, "flowers", 14, draw)
 
 
 @cache
-def pebbles(shape, time, color=(188, 150, 104), count=12):
+def pebbles(shape, time, color=(206, 164, 112), count=7):
     def draw(pen, rng, x, y, size):
         r = 5 * size * rng.uniform(0.7, 1.3)
         tone = lit(np.add(color, rng.uniform(-18, 18)), time)
@@ -471,27 +486,27 @@ def pebbles(shape, time, color=(188, 150, 104), count=12):
 
 @cache
 def shells(shape, time):
-    return pebbles(shape, time, ((255, 226, 214), (236, 170, 150), (214, 190, 160))[shape % 3], 9)
+    return pebbles(shape, time, ((255, 232, 214), (240, 190, 160), (224, 196, 156))[shape % 3], 6)
 
 
 @cache
 def drifts(shape, time):
     def draw(pen, rng, x, y, size):
         half = 26 * size * rng.uniform(0.7, 1.3)
-        pen.ellipse([x - half, y - 0.22 * half, x + half, y + 0.22 * half], fill=paint(lit((206, 220, 242), time)))
+        pen.ellipse([x - half, y - 0.22 * half, x + half, y + 0.22 * half], fill=paint(lit((216, 228, 246), time)))
         pen.ellipse([x - half, y - 0.3 * half, x + half, y + 0.12 * half], fill=paint(lit((250, 252, 255), time)))
 
-    return scattered(shape, "drifts", 9, draw)
+    return scattered(shape, "drifts", 6, draw)
 
 
 @cache
 def tufts(shape, time):
     def draw(pen, rng, x, y, size):
-        for lean in (-5, -2, 2, 5):
-            color = lit(np.add((70, 132, 54), rng.uniform(-12, 16)), time)
-            pen.line([(x + 0.4 * lean, y), (x + lean * size, y - 11 * size)], fill=paint(color), width=3)
+        for lean in (-6, 0, 6):
+            color = lit(np.add((94, 152, 72), rng.uniform(-8, 12)), time)
+            pen.line([(x + 0.4 * lean, y), (x + lean * size, y - 12 * size)], fill=paint(color), width=4)
 
-    return scattered(shape, "tufts", 22, draw)
+    return scattered(shape, "tufts", 9, draw)
 
 
 @cache
@@ -500,12 +515,12 @@ def mushrooms(shape, time):
     def draw(pen, rng, x, y, size):
         if rng.random() < 0.7:
             for lean in (-5, 0, 5):
-                pen.line([(x, y), (x + lean * size, y - 10 * size)], fill=paint(lit((96, 150, 70), time)), width=3)
+                pen.line([(x, y), (x + lean * size, y - 10 * size)], fill=paint(lit((96, 142, 68), time)), width=4)
         else:
             r = 5 * size
             pen.ellipse([x - r, y - 0.6 * r, x + r, y + 0.6 * r], fill=paint(lit((150, 146, 136), time)))
 
-    return scattered(shape, "floor", 20, draw)
+    return scattered(shape, "floor", 9, draw)
 
 
 @cache
@@ -514,16 +529,16 @@ def glints(shape, time):
     color = {"day": (214, 242, 250), "sunset": (255, 206, 150), "night": (96, 122, 176)}[time]
 
     def draw(pen, rng, x, y, size):
-        half = 17 * size * rng.uniform(0.6, 1.4)
-        pen.ellipse([x - half, y - 2.2 * size, x + half, y + 2.2 * size], fill=(*color, 150))
+        half = 24 * size * rng.uniform(0.6, 1.4)
+        pen.ellipse([x - half, y - 3 * size, x + half, y + 3 * size], fill=(*color, 90))
 
-    return scattered(shape, "glints", 20, draw)
+    return scattered(shape, "glints", 12, draw)
 
 
 STRIPS = {
     f.__name__: f
     for f in (
-        firs, snowy_firs, village, mesas, peaks, islands, skyline, houses, woods, grove, trunks,
+        firs, snowy_firs, village, mesas, peaks, islands, skyline, houses, woods, grove, autumn, trunks,
         flowers, pebbles, shells, drifts, tufts, mushrooms, glints,
     )
 }  # fmt: skip
@@ -549,9 +564,9 @@ def water(picture, rng, time, sun, top, bottom):
     far, near = pick(
         rng,
         {
-            "day": (((60, 150, 210), (110, 205, 225)), ((40, 120, 200), (80, 170, 220)), ((72, 172, 200), (140, 220, 214))),
-            "sunset": (((150, 80, 120), (240, 150, 110)), ((110, 74, 140), (226, 132, 130)), ((170, 88, 84), (248, 170, 96))),
-            "night": (((16, 26, 70), (36, 56, 110)), ((22, 18, 66), (52, 44, 108)), ((10, 34, 66), (26, 76, 108))),
+            "day": (((60, 150, 210), (110, 205, 225)), ((26, 84, 160), (50, 130, 196)), ((72, 172, 200), (140, 220, 214)), ((92, 128, 140), (128, 164, 166))),
+            "sunset": (((150, 80, 120), (240, 150, 110)), ((110, 74, 140), (226, 132, 130)), ((170, 88, 84), (248, 170, 96)), ((96, 44, 66), (190, 90, 70))),
+            "night": (((16, 26, 70), (36, 56, 110)), ((22, 18, 66), (52, 44, 108)), ((10, 34, 66), (26, 76, 108)), ((44, 68, 120), (80, 112, 160))),
         }[time],
     )
     fill(picture, top, column(top, bottom, far, near))
@@ -581,14 +596,13 @@ def sea(picture, rng, time, line):
     if rng.random() < 0.4:
         strip(picture, rng, "islands", time, line + 1)
     water(picture, rng, time, sun, line, SIZE)
-    strip(picture, rng, "glints", time, SIZE)
 
 
 def meadow(picture, rng, time, line):
     sky(picture, rng, time, line)
     if rng.random() < 0.3:
         strip(picture, rng, "peaks", time, line + 30)
-    green = pick(rng, (((130, 196, 96), (64, 146, 52)), ((150, 204, 92), (88, 160, 56)), ((112, 184, 104), (52, 136, 66))))
+    green = pick(rng, (((130, 196, 96), (64, 146, 52)), ((150, 204, 92), (88, 160, 56)), ((112, 184, 104), (52, 136, 66)), ((206, 188, 96), (164, 150, 62)), ((88, 150, 70), (38, 98, 46))))
     land(picture, rng, time, line, *green, hills=1, height=6)
     if rng.random() < 0.6:
         strip(picture, rng, "village", time, line + rng.uniform(4, 9))
@@ -600,7 +614,7 @@ def desert(picture, rng, time, line):
     sky(picture, rng, time, line, clouds=2)
     if rng.random() < 0.6:
         strip(picture, rng, "mesas", time, line + 4)
-    sand = pick(rng, (((238, 186, 118), (232, 176, 104)), ((244, 200, 140), (224, 160, 92)), ((226, 160, 104), (210, 140, 88))))
+    sand = pick(rng, (((238, 186, 118), (232, 176, 104)), ((244, 200, 140), (224, 160, 92)), ((214, 132, 92), (184, 104, 72)), ((244, 228, 196), (222, 200, 160))))
     land(picture, rng, time, line, *sand, hills=3, height=7, far=0.2)
     strip(picture, rng, "pebbles", time, SIZE + 12)
 
@@ -613,14 +627,14 @@ def snow(picture, rng, time, line):
     land(picture, rng, time, line, (240, 245, 255), (222, 234, 248), hills=2, height=6, far=0.15)
     strip(picture, rng, "drifts", time, SIZE + 6)
     if rng.random() < 0.5:
-        fall = stars(int(rng.integers(SHAPES)), 26)
+        fall = stars(int(rng.integers(SHAPES)), 16)
         paste(picture, fall, -int(rng.integers(WIDE - SIZE + 1)), 0)
 
 
 def city(picture, rng, time, line):
     sky(picture, rng, time, line, clouds=2)
     strip(picture, rng, "skyline", time, line + 2)
-    if rng.random() < 0.75:
+    if rng.random() < 0.85:
         strip(picture, rng, "houses", time, line + 1)
     road = line + rng.uniform(0.05, 0.2) * SIZE
     walk = pick(rng, ((196, 190, 184), (186, 186, 196), (204, 188, 168)))
@@ -636,8 +650,8 @@ def city(picture, rng, time, line):
 def forest(picture, rng, time, line):
     sky(picture, rng, time, line, clouds=1)
     fill(picture, line - 30, lit((70, 130, 96), time, 0.25) / 255)
-    strip(picture, rng, pick(rng, ("woods", "woods", "grove")), time, line + 4)
-    moss = pick(rng, (((96, 140, 66), (62, 98, 48)), ((120, 128, 66), (84, 92, 50)), ((84, 136, 84), (48, 96, 60))))
+    strip(picture, rng, pick(rng, ("woods", "grove", "autumn")), time, line + 4)
+    moss = pick(rng, (((96, 140, 66), (62, 98, 48)), ((120, 128, 66), (84, 92, 50)), ((84, 136, 84), (48, 96, 60)), ((176, 124, 70), (134, 92, 56))))
     land(picture, rng, time, line, *moss, hills=2, height=3, far=0.05)
     if rng.random() < 0.4:
         strip(picture, rng, "trunks", time, line + 8)
@@ -707,7 +721,7 @@ def boards(shape, time):
     y, x = np.mgrid[0:120, 0 : 2 * WIDE].astype(np.float32)
     nearness = (y + 60) / 120
     across = (x - WIDE) / nearness / rng.uniform(44, 60)
-    tone = 1 - 0.12 * np.clip(1.5 - np.abs((across + 0.5) % 1 - 0.5) * 44 * nearness, 0, 1)
+    tone = 1 - 0.08 * np.clip(1.5 - np.abs((across + 0.5) % 1 - 0.5) * 44 * nearness, 0, 1)
     if shape % 3 == 0:
         down = np.log(nearness) * 5
         tone *= 1 - 0.07 * (((across % 2) < 1) ^ ((down % 2) < 1))
@@ -717,12 +731,12 @@ def boards(shape, time):
 
 
 def room(picture, rng, time, line):
-    wall = pick(rng, ((250, 226, 196), (205, 226, 240), (214, 236, 208), (246, 208, 210), (226, 214, 240), (240, 236, 226)))
+    wall = pick(rng, ((250, 226, 196), (205, 226, 240), (214, 236, 208), (246, 208, 210), (226, 214, 240), (240, 236, 226), (104, 140, 150), (170, 96, 92), (96, 108, 156), (134, 152, 110), (92, 90, 106)))
     picture[:] = column(0, SIZE, indoors(wall, time), indoors(np.multiply(wall, 0.93), time))
     if rng.random() < 0.4:
         step = rng.uniform(10, 26)
         stripes = np.clip(0.22 * step - np.abs((X + rng.uniform(0, step)) % step - step / 2), 0, 1)
-        blend(picture, 0.5 * stripes, indoors(np.multiply(wall, 0.9), time) / 255)
+        blend(picture, 0.35 * stripes, indoors(np.multiply(wall, 0.9), time) / 255)
     shape, x = int(rng.integers(SHAPES)), rng.uniform(0.02, 0.98) * SIZE
     if rng.random() < 0.8:
         pane = window(shape, time)
@@ -755,7 +769,7 @@ def planet(shape):
     distance = np.hypot(x, y)
     shade = np.clip(0.25 + 0.9 * (1 - np.hypot(x + 0.4 * r, y + 0.4 * r) / (1.5 * r)), 0.2, 1.1)
     if shape % 2:
-        shade *= 1 - 0.14 * (np.sin((y + 0.3 * x) / r * rng.uniform(5, 9)) > 0.2)
+        shade *= 1 - 0.1 * (np.sin((y + 0.3 * x) / r * rng.uniform(5, 9)) > 0.2)
     alpha = np.clip(r - distance + 0.5, 0, 1)
     rgb = np.clip(color * shade[..., None], 0, 255) * alpha[..., None]
     if shape % 3 == 0:
@@ -768,13 +782,14 @@ def planet(shape):
 
 
 def space(picture, rng, time, line):
-    picture[:] = np.asarray(pick(rng, ((14, 8, 36), (6, 12, 34), (22, 8, 30))), np.float32) / 255
+    picture[:] = np.asarray(pick(rng, ((14, 8, 36), (6, 12, 34), (22, 8, 30), (36, 30, 84), (8, 36, 60))), np.float32) / 255
     for _ in range(int(rng.integers(2, 5))):
         x, y, r = rng.uniform(0, SIZE), rng.uniform(0, SIZE), rng.uniform(0.25, 0.6) * SIZE
         nebula = pick(rng, ((120, 40, 160), (40, 70, 190), (180, 40, 120), (30, 120, 150), (190, 90, 60)))
         glow = np.exp(-(((X[:1] - np.float32(x)) / np.float32(r)) ** 2)) * np.exp(-(((Y[:, :1] - np.float32(y)) / np.float32(r)) ** 2))
-        picture += glow[..., None] * (np.asarray(nebula, np.float32) * np.float32(rng.uniform(0.26, 0.48) / 255))
-    paste(picture, stars(int(rng.integers(SHAPES)), 48), -int(rng.integers(WIDE - SIZE + 1)), 0)
+        color = np.asarray(nebula, np.float32) * np.float32(rng.uniform(0.26, 0.48) / 255)
+        picture += np.multiply.outer(color, glow).transpose(1, 2, 0)
+    paste(picture, stars(int(rng.integers(SHAPES)), 18), -int(rng.integers(WIDE - SIZE + 1)), 0)
     for _ in range(int(rng.integers(3))):
         ball = planet(int(rng.integers(2 * SHAPES)))
         x, y = rng.uniform(0, SIZE), rng.uniform(0, 0.6 * SIZE)
