@@ -159,7 +159,7 @@ def _in_front_of(rng, looks, place, line, high):
         return None
     reach = (front.box[2] - front.box[0] + back.box[2] - back.box[0]) / 2
     front = replace(front, x=back.x + pick(rng, (-1, 1)) * rng.uniform(0.45, 0.8) * reach)
-    return (front, back) if 0.1 < front.x < 0.9 and 0.1 < overlap(front, back) < 0.4 else None
+    return (front, back) if 0.1 < front.x < 0.9 and 0.16 < overlap(front, back) < 0.45 else None
 
 
 def _behind(rng, looks, place, line, high):
