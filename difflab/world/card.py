@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from .first import random_scene
 from .nouns import (
     COLORS,
     HATS,
@@ -17,7 +18,6 @@ from .nouns import (
     STYLES,
     TIMES,
 )
-from .first import random_scene
 from .scene import is_held_out
 
 

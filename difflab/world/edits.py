@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from . import first
+from .cutouts import pick
 from .nouns import BASE_NOUNS, HATS, NOUNS, PLACES, RIDERS, TIMES
-from .places import pick
 from .render import render, truth
 from .scene import SIZE, Scene, is_held_out
 from .words import PLACE_PHRASES, article
@@ -101,7 +101,9 @@ def _recolor(rng, layout):
     i = int(rng.integers(len(before.named)))
     if before.things[i].noun not in colorful:
         noun = pick(rng, [n for n in colorful if n not in {thing.noun for thing in before.things}])
-        before = replace(before, things=_with(before.things, i, replace(before.things[i], noun=noun, color=None, pose=None, look=0)))
+        before = replace(
+            before, things=_with(before.things, i, replace(before.things[i], noun=noun, color=None, pose=None, look=0))
+        )
     if NOUNS[before.things[i].noun].looks[before.things[i].look].hue is None:  # this drawing has one color only
         before = replace(before, things=_with(before.things, i, replace(before.things[i], look=0)))
     thing = before.things[i]

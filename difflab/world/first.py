@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import figure
+from .cutouts import pick
 from .first_places import HEIGHT, VARIANTS, WIDTH, panorama
 from .nouns import ANIMALS, BASE_NOUNS, HATS, HATTED, NOUNS, PLACES, POSES, RELATIONS, RIDERS, SEATS, TIMES
-from .places import pick
 from .scene import SIZE, Scene, Thing, anchor, is_held_out
 from .sprites import planar
 from .words import PLACE_PHRASES, TIME_PHRASES, article

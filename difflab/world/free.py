@@ -1,4 +1,4 @@
-"""The freer world under the names of `difflab.world`: ``free.sample(0, 7)`` is ``world.sample(0, 7, layout=layout)``."""
+"""The freer world under the names of `difflab.world`: its scenes are drawn by `layout`, the rest is the same."""
 
 from functools import partial
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from . import figure
+from .cutouts import pick
 from .nouns import ANIMALS, BASE_NOUNS, HATS, HATTED, NOUNS, PLACES, POSES, RELATIONS, RIDERS, SEATS, TIMES
-from .places import horizon, pick
-from .scene import SIZE, Scene, Thing, anchor, is_held_out
+from .places import horizon
+from .scene import SIZE, Scene, Thing, anchor, is_held_out, shape
 from .sprites import source, sprite
 
 # how often things are alone, left of, right of, on, wearing, in front of, behind
@@ -19,6 +20,7 @@ RELATED = (0.42, 0.12, 0.12, 0.11, 0.08, 0.075, 0.075)
 BYSTANDERS = (0.27, 0.12)  # how often one more thing is there, beside one that is named and beside two
 FARTHEST, NEAREST = 0.3, 0.75  # how large a thing of scale 1 looks there
 BYSTANDER = 0.5  # how large, at most, such a thing looks
+TRIES, SMALLEST = 60, 0.5  # things that do not fit are tried again, smaller and smaller, down to this largest size
 FRONT = 0.97  # the row of the nearest foot
 ROUND = ("ball", "apple", "pumpkin", "balloon", "rocket", "mushroom", "gift", "ghost")  # what may lean a little
 NATURAL = 0.4  # of the things that take color words have their natural color
@@ -29,11 +31,12 @@ def random_scene(rng, *, relation=None, noun=None, other=None, place=None, time=
     from the base world, so that HELD_OUT nouns, styles and pairs never come by chance."""
     while True:
         scene = _draw(rng, relation, noun, other, place, time, style)
-        if not is_held_out(scene) or any((noun, other, place, style)):
+        if scene and (not is_held_out(scene) or any((noun, other, place, style))):
             return scene
 
 
 def _draw(rng, relation, noun, other, place, time, style):
+    """One scene, held out or not; None if its things did not fit."""
     relation = relation or RELATIONS[int(rng.choice(len(RELATIONS), p=RELATED))]
     place = place or pick(rng, PLACES)
     style = style or ("pencil sketch" if rng.random() < 0.06 else "plain")
@@ -49,15 +52,17 @@ def _draw(rng, relation, noun, other, place, time, style):
     needs = {"on": (None, "seat"), "wearing": ("head", None)}.get(relation, (None, None))
     upright = relation in ("on", "wearing")
     looks = [describe(rng, n, need, place, upright) for n, need in zip(nouns, needs, strict=False)]
-    things, tries = None, 0
-    while things is None:  # smaller and smaller, until they fit
-        high = max(NEAREST * 0.985**tries, 0.4)
-        things, tries = ARRANGE[relation](rng, looks, place, line, high), tries + 1
+    for tries in range(TRIES):
+        high = max(NEAREST * 0.985**tries, SMALLEST)
+        if things := ARRANGE[relation](rng, looks, place, line, high):
+            break
+    else:
+        return None
     if rng.random() < BYSTANDERS[len(things) - 1]:
         extra = pick(rng, [n for n in BASE_NOUNS if n not in nouns])
         for _ in range(12):
             one = stand(rng, describe(rng, extra, None, place), place, line, BYSTANDER)
-            if all(overlap(one, thing) < 0.2 for thing in things):
+            if all(crowding(one, thing) < 0.2 for thing in things):
                 things += (one,)
                 break
     return Scene(things, relation, place, time, style, number)
@@ -124,7 +129,7 @@ def steps(size):
     return float(round(size * SIZE / 4) * 4 / SIZE)
 
 
-def overlap(a, b):
+def crowding(a, b):
     """How much of the smaller of two things' boxes lies in the other's box, 0 to 1."""
     (a_left, a_top, a_right, a_foot), (b_left, b_top, b_right, b_foot) = a.box, b.box
     across, down = min(a_right, b_right) - max(a_left, b_left), min(a_foot, b_foot) - max(a_top, b_top)
@@ -143,7 +148,7 @@ def _left_of(rng, looks, place, line, high):
     left, right = (stand(rng, look, place, line, min(high, 0.62)) for look in looks)
     if left.x > right.x:
         left, right = replace(left, x=right.x), replace(right, x=left.x)
-    return (left, right) if right.x - left.x > 0.2 and overlap(left, right) < 0.15 else None
+    return (left, right) if right.x - left.x > 0.2 and crowding(left, right) < 0.15 else None
 
 
 def _right_of(rng, looks, place, line, high):
@@ -153,13 +158,16 @@ def _right_of(rng, looks, place, line, high):
 
 def _in_front_of(rng, looks, place, line, high):
     """The first hides a part of the second, which still can be seen."""
-    back = stand(rng, looks[1], place, line, min(high, 0.66))
+    back = stand(rng, looks[1], place, line, min(high, 0.54))
     front = stand(rng, looks[0], place, line, min(high, 0.66))
     if front.ground < back.ground + 0.03:
         return None
     reach = (front.box[2] - front.box[0] + back.box[2] - back.box[0]) / 2
     front = replace(front, x=back.x + pick(rng, (-1, 1)) * rng.uniform(0.45, 0.8) * reach)
-    return (front, back) if 0.1 < front.x < 0.9 and 0.16 < overlap(front, back) < 0.45 else None
+    if not (0.1 < front.x < 0.9 and 0.1 < crowding(front, back) < 0.5):
+        return None
+    covered = shape(back)
+    return (front, back) if 0.06 < (covered * shape(front)).sum() / covered.sum() < 0.5 else None
 
 
 def _behind(rng, looks, place, line, high):

@@ -26,7 +26,7 @@ class Noun:
     ``sprite`` is the emoji's code point in Fluent Emoji 3D, ``scale`` its size relative to its fellows, ``head`` the
     point (x, y as fractions of the sprite) where a hat rests, ``seat`` the point where a rider sits. ``hue`` (degrees)
     is the part of the sprite that a color word repaints; ``colors`` are the words it may take, its natural one first.
-    ``least`` is the longest side, as a fraction of the picture, below which it is a smudge. ``others`` are further looks.
+    Below ``least``, a fraction of the picture, it is a smudge. ``others`` are further looks.
     """
 
     sprite: str

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from . import figure, first, places
-from .sprites import SIZE, overlap, paste, sprite
+from .scene import placed, shape
+from .sprites import SIZE, paste, sprite
 
 TINT = {"day": (1, 1, 1), "sunset": (1.0, 0.88, 0.80), "night": (0.72, 0.75, 0.96)}  # the light that falls on things
 INDOOR_NIGHT, STARLIGHT = (0.82, 0.8, 0.94), (0.94, 0.92, 1.0)
@@ -51,9 +52,7 @@ def truth(scene):
     depth = np.repeat(0.9 * slope[:, None], SIZE, 1).astype(np.float32)
     skeletons = [None] * len(scene.things)
     for i, sprite_, x, y in _painted(scene):
-        canvas = np.zeros((SIZE, SIZE), np.float32)
-        window, part = overlap(sprite_, x, y)
-        canvas[window] = part[..., 3] / np.float32(255)
+        canvas = shape(scene.things[i])
         masks *= 1 - canvas
         masks[i] = canvas
         foot = np.clip((scene.things[_base(scene, i)].ground - start) / max(1 - start, 0.05), 0.3, 1)
@@ -113,10 +112,7 @@ def _painted(scene):
     """Things from back to front as (index, sprite, x, y), the sprite's top left corner in pixels."""
     carried = _carried(scene)
     for i in sorted(range(len(scene.things)), key=lambda i: (scene.things[_base(scene, i)].ground, i == carried)):
-        thing = scene.things[i]
-        pixels = round(thing.size * SIZE)
-        rgba = sprite(thing.noun, thing.color, thing.pose, pixels, thing.tilt, thing.mirror, thing.look)
-        yield i, rgba, round(thing.x * SIZE - rgba.shape[1] / 2), round(thing.y * SIZE - rgba.shape[0])
+        yield i, *placed(scene.things[i])
 
 
 def _carried(scene):

@@ -1,4 +1,4 @@
-"""How much a caption leaves open: of the outlines that two scenes of one caption share, and of the variance that is left.
+"""How much a caption leaves open: the outlines that two scenes of one caption share, and the variance that is left.
 
 A caption that says nearly all makes every experiment of the field come out null, so room is measured.
 """
@@ -14,7 +14,7 @@ EDGE = 0.25  # from this strength on an outline counts
 
 
 def edge_f1(a: np.ndarray, b: np.ndarray, tolerance: int = 2) -> float:
-    """How well two edge maps (bool, (h, w)) agree, where edges up to ``tolerance`` pixels apart are the same: F1, 0 to 1.
+    """How well two edge maps (bool, (h, w)) agree, edges up to ``tolerance`` pixels apart being the same: F1, 0 to 1.
 
     Precision is the part of ``a`` that lies near an edge of ``b``, recall the part of ``b`` near one of ``a`` (Martin,
     Fowlkes and Malik 2004, with the tolerance in place of a matching). Two empty maps agree.

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .nouns import (
     BASE_NOUNS,
     HATS,
@@ -13,7 +15,9 @@ from .nouns import (
     STYLES,
     TIMES,
 )  # fmt: skip
-from .sprites import SIZE, source, sprite
+from .sprites import SIZE, overlap, source, sprite
+from .words import PLACE_PHRASES as PLACE_PHRASES
+from .words import article as article
 from .words import caption
 
 
@@ -105,6 +109,21 @@ def is_held_out(scene):
         or scene.style in HELD_OUT_STYLES
         or any(t.noun in NOUNS and t.noun not in BASE_NOUNS for t in scene.things)
     )
+
+
+def placed(thing):
+    """A thing's sprite, and the column and row of its top left corner, in pixels."""
+    pixels = round(thing.size * SIZE)
+    rgba = sprite(thing.noun, thing.color, thing.pose, pixels, thing.tilt, thing.mirror, thing.look)
+    return rgba, round(thing.x * SIZE - rgba.shape[1] / 2), round(thing.y * SIZE - rgba.shape[0])
+
+
+def shape(thing):
+    """How much of every pixel a thing covers, if nothing hides it: (128, 128) float32 in [0, 1]."""
+    canvas = np.zeros((SIZE, SIZE), np.float32)
+    window, part = overlap(*placed(thing))
+    canvas[window] = part[..., 3] / np.float32(255)
+    return canvas
 
 
 def anchor(thing, point):

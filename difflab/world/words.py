@@ -3,8 +3,9 @@
 People leave out what goes without saying, or what they do not care for; so do captions. `LEFT_OUT` says how often.
 """
 
+from .cutouts import pick
 from .nouns import HATS
-from .places import horizon, pick
+from .places import horizon
 
 PLACE_PHRASES = {
     "beach": ("on the beach", "on a beach", "at the beach"),
@@ -49,8 +50,10 @@ def size_word(thing):
 def spot_phrases(scene, thing):
     """Phrases that say truly where a thing is."""
     near = nearness(scene, thing)
-    depth = () if near is None else ("far away", "in the distance") if near < FAR else ("in the foreground",) * (near > NEAR)
-    return depth + ("on the left",) * (thing.x < LEFT) + ("on the right",) * (thing.x > RIGHT)
+    far, close = (False, False) if near is None else (near < FAR, near > NEAR)
+    clear = far, far, close, thing.x < LEFT, thing.x > RIGHT
+    phrases = "far away", "in the distance", "in the foreground", "on the left", "on the right"
+    return tuple(phrase for phrase, true in zip(phrases, clear, strict=True) if true)
 
 
 def caption(scene, rng=None):
