@@ -17,7 +17,7 @@ from .sprites import source, sprite
 
 # how often things are alone, left of, right of, on, wearing, in front of, behind
 RELATED = (0.42, 0.12, 0.12, 0.11, 0.08, 0.075, 0.075)
-BYSTANDERS = (0.27, 0.12)  # how often one more thing is there, beside one that is named and beside two
+BYSTANDERS = (0.26, 0.3)  # how often one more thing is there, beside one that is named and beside two
 FARTHEST, NEAREST = 0.3, 0.75  # how large a thing of scale 1 looks there
 BYSTANDER = 0.5  # how large, at most, such a thing looks
 TRIES, SMALLEST = 60, 0.5  # things that do not fit are tried again, smaller and smaller, down to this largest size

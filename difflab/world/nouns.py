@@ -67,7 +67,7 @@ NOUNS = {
     "monkey": Noun("1f435", animal=True, head=(0.5, 0.04), others=(Look("1f412"),)),
     "frog": Noun("1f438", animal=True, head=(0.5, 0.12)),
     "penguin": Noun("1f427", animal=True, head=(0.5, 0.04)),
-    "owl": Noun("1f989", animal=True, others=(Look("1f989", hue=30, paint="gray"),)),
+    "owl": Noun("1f989", animal=True),
     "elephant": Noun("1f418", animal=True, seat=(0.62, 0.14)),
     "turtle": Noun("1f422", animal=True, head=(0.14, 0.32), seat=(0.55, 0.12)),
     "dinosaur": Noun("1f996", animal=True, head=(0.28, 0.03), hue=155, colors=("green", "blue", "purple", "orange"),
