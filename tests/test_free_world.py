@@ -234,6 +234,7 @@ def test_there_is_room():
     new, old = (room(drawn, captions=60, each=4, seed=2) for drawn in (layout, first))
     assert new["edges"] < 0.56 < 0.6 < old["edges"]
     assert new["pixels"] > 0.4 > 0.35 > old["pixels"]
+    assert new["pixels, ordinary"] > new["pixels"] + 0.1 and new["pixels, ordinary"] > old["pixels, ordinary"]
     assert set(room(layout, captions=2, each=2, encode=lambda pictures: pictures[:, ::8, ::8])) >= {"latents"}
 
 

@@ -90,7 +90,7 @@ CURTAINS = (220, 90, 90), (90, 140, 200), (110, 170, 110), (230, 170, 80), (190,
 RUGS = (200, 90, 100), (90, 120, 180), (120, 160, 120), (220, 190, 140)
 DARK = (14, 8, 36), (6, 12, 34), (22, 8, 30), (36, 30, 84), (8, 36, 60)
 NEBULAE = (120, 40, 160), (40, 70, 190), (180, 40, 120), (30, 120, 150), (190, 90, 60)
-WEATHER = {"day": (0.84, 1.05), "sunset": (0.82, 1.08), "night": (0.78, 1.35)}  # how bright, at least and at most
+WEATHER = {"day": (0.8, 1.07), "sunset": (0.78, 1.1), "night": (0.72, 1.4)}  # how bright, at least and at most
 Y, X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
 
 
@@ -104,7 +104,7 @@ def backdrop(place, time, number):
     rng = np.random.default_rng([PLACES.index(place), number])
     line = np.float32(rng.uniform(*HORIZON[place]) * SIZE)
     dim, bright = WEATHER[time]
-    light = (dim + (bright - dim) * rng.random()) * rng.uniform(0.95, 1.05, 3)
+    light = (dim + (bright - dim) * rng.random()) * rng.uniform(0.91, 1.09, 3)
     picture = planar(np.empty((SIZE, SIZE, 3), np.float32))
     DRAW[place](picture, rng, time, line)
     picture *= light.astype(np.float32)

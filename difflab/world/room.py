@@ -9,6 +9,7 @@ import numpy as np
 
 from .edits import grow
 from .render import render, truth
+from .words import PLACE_PHRASES, TIME_PHRASES
 
 EDGE = 0.25  # from this strength on an outline counts
 
@@ -37,35 +38,62 @@ def variance_left(groups: np.ndarray) -> float:
     return float(within / (within + max(between, 0.0)))
 
 
-def alike(rng: np.random.Generator, scene, layout):
-    """Another scene drawn by ``layout`` with the same full caption and style."""
+def alike(rng: np.random.Generator, scene, layout, caption: str | None = None):
+    """Another scene drawn by ``layout`` that ``caption``, one of the scene's, fits as well; by default its full one.
+
+    Of a caption that is not full, place, time, colors and poses are heeded where it names them, and the relation;
+    words for size, distance and side are not.
+    """
     first, other = (*(thing.noun for thing in scene.named), None)[:2]
-    given = dict(relation=scene.relation, noun=first, other=other, place=scene.place, time=scene.time)
+    given = dict(relation=scene.relation, noun=first, other=other, style=scene.style)
+    text = caption or scene.caption()
+    for part, phrases in (("place", PLACE_PHRASES[scene.place]), ("time", TIME_PHRASES[scene.time])):
+        if caption is None or any(phrase in text for phrase in phrases):
+            given[part] = getattr(scene, part)
     while True:
-        new = layout.random_scene(rng, **given, style=scene.style)
-        if new.caption() == scene.caption():
+        new = layout.random_scene(rng, **given)
+        if new.caption() == text or (caption and _same_where_said(scene, new, text)):
             return new
+
+
+def _same_where_said(scene, new, text):
+    return all(
+        (old.color == thing.color or f"{old.color} {old.noun}" not in text)
+        and (old.pose is None or old.pose[0] == thing.pose[0] or old.pose[0] not in text)
+        for old, thing in zip(scene.named, new.named, strict=True)
+    )
 
 
 def room(
     layout, captions: int = 200, each: int = 8, seed: int = 0, encode: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, float]:
-    """What full captions leave open in the scenes that ``layout`` draws, sketches left out.
+    """What captions leave open in the scenes that ``layout`` draws, sketches left out.
 
-    ``edges``: `edge_f1` of two scenes of one caption; ``edges of others``: of two captions; ``pixels``: `variance_left`
-    of the pixels; ``latents``: of what ``encode`` makes of pictures (n, 128, 128, 3), where it is given.
+    ``edges``: `edge_f1` of two scenes of one full caption; ``edges of others``: of two captions. ``pixels``: the
+    `variance_left` by full captions, ``pixels, ordinary``: by captions as they come. ``latents``: as ``pixels``, of what
+    ``encode`` makes of pictures (n, 128, 128, 3), where it is given.
     """
     rng = np.random.default_rng([seed, 11])
     scenes = [layout.random_scene(rng, style="plain") for _ in range(captions)]
-    groups = [[scene, *(alike(rng, scene, layout) for _ in range(each - 1))] for scene in scenes]
-    outlines = [[truth(scene).edges > EDGE for scene in group[:2]] for group in groups]
-    pictures = np.stack([[render(scene) for scene in group] for group in groups])
+
+    def groups(captions):
+        return [
+            [s, *(alike(rng, s, layout, c) for _ in range(each - 1))] for s, c in zip(scenes, captions, strict=True)
+        ]
+
+    def pictures(groups):
+        return np.stack([[render(scene) for scene in group] for group in groups])
+
+    full = groups([None] * captions)
+    outlines = [[truth(scene).edges > EDGE for scene in group[:2]] for group in full]
+    seen = pictures(full)
     found = {
         "edges": np.mean([edge_f1(*pair) for pair in outlines]),
         "edges of others": np.mean([edge_f1(a, b) for (a, _), (b, _) in zip(outlines, outlines[1:], strict=False)]),
-        "pixels": variance_left(pictures),
+        "pixels": variance_left(seen),
+        "pixels, ordinary": variance_left(pictures(groups([scene.caption(rng) for scene in scenes]))),
     }
     if encode is not None:
-        latents = np.concatenate([encode(group) for group in pictures])
+        latents = np.concatenate([encode(group) for group in seen])
         found["latents"] = variance_left(latents.reshape(captions, each, *latents.shape[1:]))
     return {name: float(value) for name, value in found.items()}
