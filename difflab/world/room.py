@@ -70,8 +70,8 @@ def room(
     """What captions leave open in the scenes that ``layout`` draws, sketches left out.
 
     ``edges``: `edge_f1` of two scenes of one full caption; ``edges of others``: of two captions. ``pixels``: the
-    `variance_left` by full captions, ``pixels, ordinary``: by captions as they come. ``latents``: as ``pixels``, of what
-    ``encode`` makes of pictures (n, 128, 128, 3), where it is given.
+    `variance_left` by full captions, ``pixels, ordinary``: by captions as they come. ``latents``: as ``pixels``, of
+    what ``encode`` makes of pictures (n, 128, 128, 3), where it is given.
     """
     rng = np.random.default_rng([seed, 11])
     scenes = [layout.random_scene(rng, style="plain") for _ in range(captions)]
