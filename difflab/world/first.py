@@ -5,6 +5,7 @@ and `first_places` go, and `layout` takes their place.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _draw(rng, relation, noun, other, place, time, style):
     return FirstScene(things, relation, place, time, style, backdrop)
 
 
-def describe(rng, noun):
+def describe(rng, noun) -> dict[str, Any]:
     """What a thing looks like, before it has a spot: a color word half of the time where it may have one."""
     colors = NOUNS[noun].colors if noun in NOUNS else ()
     color = pick(rng, colors) if colors and rng.random() < 0.6 else None

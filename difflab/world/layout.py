@@ -5,6 +5,7 @@ be anywhere, partly behind another, mirrored, a little tilted. What flies is any
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def _draw(rng, relation, noun, other, place, time, style):
     return Scene(things, relation, place, time, style, number)
 
 
-def describe(rng, noun, need=None, place="meadow", upright=False):
+def describe(rng, noun, need=None, place="meadow", upright=False) -> dict[str, Any]:
     """What a thing looks like, before it has a spot: one of its looks (with a ``need``ed head or seat), colored."""
     if noun in HATS:
         return dict(noun=noun)

@@ -58,7 +58,7 @@ def truth(scene):
         foot = np.clip((scene.things[_base(scene, i)].ground - start) / max(1 - start, 0.05), 0.3, 1)
         depth += canvas * (0.9 * foot + 0.1 - depth)
         if scene.things[i].pose:
-            skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.float32((x, y))
+            skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.array((x, y), np.float32)
     return Truth(masks, depth, edges(render(scene)), tuple(skeletons))
 
 

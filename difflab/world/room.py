@@ -88,7 +88,7 @@ def room(
     outlines = [[truth(scene).edges > EDGE for scene in group[:2]] for group in full]
     seen = pictures(full)
     found = {
-        "edges": np.mean([edge_f1(*pair) for pair in outlines]),
+        "edges": np.mean([edge_f1(one, two) for one, two in outlines]),
         "edges of others": np.mean([edge_f1(a, b) for (a, _), (b, _) in zip(outlines, outlines[1:], strict=False)]),
         "pixels": variance_left(seen),
         "pixels, ordinary": variance_left(pictures(groups([scene.caption(rng) for scene in scenes]))),

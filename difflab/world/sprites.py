@@ -93,7 +93,7 @@ def overlap(rgba, x, y):
     return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
 
 
-def paste(picture, rgba, x, y, light=LEVEL):
+def paste(picture, rgba, x, y, light: np.ndarray | np.floating = LEVEL):
     """Lay a sprite over ``picture`` (128, 128, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
     window, part = overlap(rgba, x, y)
     part = part * light
