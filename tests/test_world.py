@@ -145,4 +145,5 @@ def test_what_is_not_in_the_world_is_named(make, message):
 
 def test_the_card_is_counted():
     page = card(500)
-    assert "penguin" in page and "500" in page and "Microsoft" in page
+    assert "penguin" in page and "500" in page and "Microsoft" in page and "at most 2\nthings" in page
+    assert "at most 3\nthings" in card(500, layout=world.layout)

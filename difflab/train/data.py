@@ -23,11 +23,12 @@ from tqdm import tqdm
 from difflab import world as tiny_world
 from difflab.files import new_file, new_folder
 from difflab.train.machine import Machine
-from difflab.world import NOUNS
+from difflab.world import NOUNS, free
 
 SIZE = 128
 WORLD_PICTURES = 10_000_000  # scenes are drawn when asked for, so this costs nothing
 UNSEEN_PICTURES = 2_000
+FREE = "free"  # in place of a folder: the freer world, which the shipped weights do not know yet
 UNSEEN_SEED = 777_000_001  # added to the training seed, so that unseen scenes come from elsewhere
 THING = "|".join(sorted(NOUNS, key=len, reverse=True))  # "palm tree" before "tree"
 NEIGHBORS = re.compile(rf"\b({THING})\b.* to the (left|right) of .*?\b({THING})\b")
@@ -37,20 +38,21 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 class World:
     """Scenes of the tiny world: item i depends on (seed, i) alone. `captions(i, n)` words the same scene n ways."""
 
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed, self.name = count, seed, f"world-{seed}"
+    def __init__(self, count: int, seed: int, world=tiny_world):
+        self.count, self.seed, self.name, self.world = count, seed, f"world-{seed}", world
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        sample = tiny_world.sample(self.seed, index)
+        sample = self.world.sample(self.seed, index)
         return np.asarray(sample.picture), sample.caption
 
     def captions(self, index: int, n: int) -> list[str]:
-        sample = tiny_world.sample(self.seed, index)
-        rng = np.random.default_rng([self.seed, index, 1])
-        return [sample.caption] + [sample.scene.caption(rng) for _ in range(n - 1)]
+        rng = np.random.default_rng([self.seed, index])
+        scene = self.world.random_scene(rng)  # as `sample` draws it, which would paint it, too
+        again = np.random.default_rng([self.seed, index, 1])
+        return [scene.caption(rng)] + [scene.caption(again) for _ in range(n - 1)]
 
 
 class Folder:
@@ -161,10 +163,17 @@ def open_data(
 ) -> tuple:
     """Return (training, unseen) sources: of the tiny world, or of an imagefolder; `world` and `own` are their classes.
 
+    `FREE` in place of a folder gives the freer world.
+
     Of a folder one picture in twenty (at least one, at most 500), chosen by the names alone, is kept unseen.
     """
     if folder is None:
         return world(WORLD_PICTURES, seed), world(UNSEEN_PICTURES, seed + UNSEEN_SEED)
+    if str(folder) == FREE:
+        sources = world(WORLD_PICTURES, seed, free), world(UNSEEN_PICTURES, seed + UNSEEN_SEED, free)
+        for source in sources:
+            source.name = f"free-{source.name}"  # caches are found by it
+        return sources
     source = own(folder)
     order = sorted(
         range(len(source)), key=lambda i: hashlib.sha256(source.entries[i]["file_name"].encode()).hexdigest()

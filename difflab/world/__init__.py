@@ -5,8 +5,10 @@
 >>> masks, depth, edges, skeletons = world.truth(scene)
 """
 
+from . import layout
 from .data import Dataset, Sample, sample, samples
 from .edits import EDITS, Edit, changed, edit, edits, random_edit, random_mask, reworded
+from .first import random_scene
 from .nouns import (
     BASE_NOUNS,
     COLORS,
@@ -22,7 +24,7 @@ from .nouns import (
     TIMES,
 )  # fmt: skip
 from .render import Truth, edges, render, truth
-from .scene import SIZE, Scene, Thing, is_held_out, random_scene
+from .scene import SIZE, Scene, Thing, is_held_out
 
 __all__ = [
     "BASE_NOUNS",
@@ -50,6 +52,7 @@ __all__ = [
     "edit",
     "edits",
     "is_held_out",
+    "layout",
     "random_edit",
     "random_mask",
     "random_scene",

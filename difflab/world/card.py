@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from . import first
 from .nouns import (
     COLORS,
     HATS,
@@ -17,16 +18,36 @@ from .nouns import (
     STYLES,
     TIMES,
 )
-from .scene import is_held_out, random_scene
+from .scene import is_held_out
+from .words import PLACE_PHRASES, TIME_PHRASES
+
+KINDS = "relation", "place", "time", "style", "things", "noun", "color", "caption says", "caption length"
+PRECISE = "small", "large", "far away", "in the distance", "foreground", "background", "on the left", "on the right"
 
 
-def count(n=20_000, seed=0):
+def says(scene, caption):
+    """Which parts of its scene a caption speaks of."""
+    things = [thing for thing in scene.things if thing.noun in caption]
+    colors = [thing.color for thing in scene.named if thing.color]
+    found = {
+        "the time": any(phrase in caption for phrase in TIME_PHRASES[scene.time]),
+        "the place": any(phrase in caption for phrase in PLACE_PHRASES[scene.place]),
+        "every color": bool(colors) and all(color in caption for color in colors),
+        "every thing that is there": len(things) == len(scene.things),
+        "left or right of": " to the left of " in caption or " to the right of " in caption,
+        "in front of or behind": " in front of " in caption or " behind " in caption,
+        "size, distance or side": any(word in caption for word in PRECISE),
+    }
+    return [part for part, true in found.items() if true]
+
+
+def count(n=20_000, seed=0, layout=first):
     """Draw ``n`` scenes without rendering them. Returns {kind: Counter} and the number of different captions."""
-    counts = {kind: Counter() for kind in ("relation", "place", "time", "style", "noun", "color", "caption length")}
+    counts = {kind: Counter() for kind in KINDS}
     captions = set()
     for index in range(n):
         rng = np.random.default_rng([seed, index])
-        scene = random_scene(rng)
+        scene = layout.random_scene(rng)
         if is_held_out(scene):
             raise AssertionError(f"scene {index} of series {seed} shows something held out: {scene}")
         for kind in ("relation", "place", "time", "style"):
@@ -34,18 +55,20 @@ def count(n=20_000, seed=0):
         for thing in scene.things:
             counts["noun"][thing.noun] += 1
             counts["color"][thing.color or "natural"] += 1
+        counts["things"][len(scene.things)] += 1
         caption = scene.caption(rng)
+        counts["caption says"].update(says(scene, caption))
         captions.add(caption)
         counts["caption length"][len(caption.split())] += 1
     return counts, len(captions)
 
 
-def card(n=20_000, seed=0):
-    """The data card as Markdown."""
-    counts, distinct = count(n, seed)
+def card(n=20_000, seed=0, layout=first):
+    """The data card of the scenes that ``layout`` draws, as Markdown."""
+    counts, distinct = count(n, seed, layout)
 
-    def table(kind, names):
-        total = sum(counts[kind].values())
+    def table(kind, names, total=None):
+        total = total or sum(counts[kind].values())
         rows = [f"| {name} | {counts[kind][name]:,} | {counts[kind][name] / total:.1%} |" for name in names]
         return "\n".join([f"| {kind} | count | share |", "|---|---|---|", *rows])
 
@@ -81,6 +104,10 @@ In space there is neither day nor sunset, which is why night is the most frequen
 
 {table("noun", nouns)}
 
+{table("things", sorted(counts["things"]))}
+
+{table("caption says", [part for part, _ in counts["caption says"].most_common()], n)}
+
 {distinct:,} of {n:,} captions are different; they have {lengths[0]} to {lengths[-1]} words, half of them at most
 {lengths[n // 2]}.
 
@@ -94,8 +121,9 @@ In space there is neither day nor sunset, which is why night is the most frequen
 
 ### Limits
 
-English captions, one grammar. No people but a cartoon superhero, no text in pictures, at most two things and one of
-each. Sizes, positions and light are tidier than life. Animals are mostly faces, because faces read well at this size.
+English captions, one grammar. No people but a cartoon superhero, no text in pictures, at most {max(counts["things"])}
+things and one of each. Sizes, positions and light are tidier than life. Animals are mostly faces, because faces read
+well at this size.
 
 ### Where it comes from
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import first
 from .render import render
-from .scene import Scene, random_scene
+from .scene import Scene
 
 
 class Sample(NamedTuple):
@@ -14,16 +15,19 @@ class Sample(NamedTuple):
     scene: Scene
 
 
-def sample(seed, index, **given):
-    """Sample ``index`` of the endless series ``seed``. ``given`` fixes parts of the scene, as in ``random_scene``."""
+def sample(seed, index, *, layout=first, **given):
+    """Sample ``index`` of the endless series ``seed``. ``given`` fixes parts of the scene, as in ``random_scene``.
+
+    ``layout`` is what draws scenes: the first world, or `world.layout`, the freer one.
+    """
     rng = np.random.default_rng([seed, index])
-    scene = random_scene(rng, **given)
+    scene = layout.random_scene(rng, **given)
     return Sample(render(scene), scene.caption(rng), scene)
 
 
-def samples(n, seed=0, **given):
+def samples(n, seed=0, *, layout=first, **given):
     """The first ``n`` samples of series ``seed``: a list of (picture, caption, scene)."""
-    return [sample(seed, index, **given) for index in range(n)]
+    return [sample(seed, index, layout=layout, **given) for index in range(n)]
 
 
 class Dataset:

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from . import first
+from .cutouts import pick
 from .nouns import BASE_NOUNS, HATS, NOUNS, PLACES, RIDERS, TIMES
 from .render import render, truth
-from .scene import PLACE_PHRASES, SIZE, Scene, Thing, _describe, _pick, article, is_held_out, random_scene
+from .scene import SIZE, Scene, is_held_out
+from .words import PLACE_PHRASES, article
 
 EDITS = ("time", "place", "swap", "recolor", "add", "remove", "style")
 SHARES = (0.15, 0.15, 0.2, 0.14, 0.16, 0.14, 0.06)
@@ -26,25 +29,28 @@ class Edit(NamedTuple):
     after: Scene
 
 
-def edit(seed, index, *, kind=None):
-    """Edit ``index`` of the endless series ``seed``; of one kind of EDITS, or of any. Raises ValueError for others."""
+def edit(seed, index, *, kind=None, layout=first):
+    """Edit ``index`` of the endless series ``seed``; of one kind of EDITS, or of any. Raises ValueError for others.
+
+    ``layout`` is what draws scenes, as in `sample`.
+    """
     if kind is not None and kind not in EDITS:
         raise ValueError(f"no edit of kind {kind!r} in the tiny world; it has {', '.join(EDITS)}")
     rng = np.random.default_rng([seed, index, 7])
-    return random_edit(rng, kind=kind)
+    return random_edit(rng, kind=kind, layout=layout)
 
 
-def edits(n, seed=0, *, kind=None):
+def edits(n, seed=0, *, kind=None, layout=first):
     """The first ``n`` edits of series ``seed``: a list of `Edit`."""
-    return [edit(seed, index, kind=kind) for index in range(n)]
+    return [edit(seed, index, kind=kind, layout=layout) for index in range(n)]
 
 
-def random_edit(rng, *, kind=None):
+def random_edit(rng, *, kind=None, layout=first):
     """Draw an edit from numpy Generator ``rng``; neither of its scenes shows anything held out of base training."""
     kind = kind or str(rng.choice(EDITS, p=SHARES))
     while True:
-        before, after, instruction = DRAW[kind](rng)
-        if before != after and not is_held_out(before) and not is_held_out(after):
+        before, after, instruction = DRAW[kind](rng, layout)
+        if before != after and not is_held_out(before) and not is_held_out(after) and layout.fits(after):
             return Edit(kind, instruction, before, after)
 
 
@@ -64,62 +70,64 @@ def changed(wish, margin=4):
 # -- one function for every kind of edit: two scenes and the words that lead from one to the other -------------------
 
 
-def _time(rng):
-    before = random_scene(rng, style="plain", place=_pick(rng, [p for p in PLACES if p != "space"]))
-    after = replace(before, time=_pick(rng, [t for t in TIMES if t != before.time]))
+def _time(rng, layout):
+    before = layout.random_scene(rng, style="plain", place=pick(rng, [p for p in PLACES if p != "space"]))
+    after = replace(before, time=pick(rng, [t for t in TIMES if t != before.time]))
     return before, after, _instruction(rng, "time", before, after)
 
 
-def _place(rng):
-    before = random_scene(rng, style="plain")
-    place = _pick(rng, [p for p in PLACES if p != before.place])
+def _place(rng, layout):
+    before = layout.random_scene(rng, style="plain")
+    place = pick(rng, [p for p in PLACES if p != before.place])
     after = replace(before, place=place, time="night" if place == "space" else before.time)
     return before, after, _instruction(rng, "place", before, after)
 
 
-def _swap(rng):
+def _swap(rng, layout):
     """One thing becomes another; of two, the one that carries nothing."""
-    before = random_scene(rng)
+    before = layout.random_scene(rng)
     i = 1 if before.relation == "wearing" else int(rng.integers(2)) if before.relation.endswith("of") else 0
     old = before.things[i]
     others = {"wearing": tuple(HATS), "on": RIDERS}.get(before.relation, BASE_NOUNS)
-    noun = _pick(rng, [n for n in others if n not in {thing.noun for thing in before.things}])
-    size = old.size if noun in HATS else min(old.size * NOUNS[noun].scale / NOUNS[old.noun].scale, 0.8)
-    size = round(size * SIZE / 2) * 2 / SIZE
-    new = Thing(**_describe(rng, noun, alone=True), x=old.x, y=old.y, size=size)
+    noun = pick(rng, [n for n in others if n not in {thing.noun for thing in before.things}])
+    new = layout.successor(rng, old, noun)
     after = replace(before, things=_with(before.things, i, new))
     return before, after, _instruction(rng, "swap", before, after)
 
 
-def _recolor(rng):
+def _recolor(rng, layout):
     colorful = [noun for noun in BASE_NOUNS if NOUNS[noun].colors]
-    before = random_scene(rng, style="plain", relation=_pick(rng, ("alone", "alone", "left of")))
-    i = int(rng.integers(len(before.things)))
+    before = layout.random_scene(rng, style="plain", relation=pick(rng, ("alone", "alone", "left of")))
+    i = int(rng.integers(len(before.named)))
     if before.things[i].noun not in colorful:
-        noun = _pick(rng, [n for n in colorful if n not in {thing.noun for thing in before.things}])
-        before = replace(before, things=_with(before.things, i, replace(before.things[i], noun=noun, pose=None)))
+        noun = pick(rng, [n for n in colorful if n not in {thing.noun for thing in before.things}])
+        before = replace(
+            before, things=_with(before.things, i, replace(before.things[i], noun=noun, color=None, pose=None, look=0))
+        )
+    if NOUNS[before.things[i].noun].looks[before.things[i].look].hue is None:  # this drawing has one color only
+        before = replace(before, things=_with(before.things, i, replace(before.things[i], look=0)))
     thing = before.things[i]
     natural, *_ = NOUNS[thing.noun].colors
-    color = _pick(rng, [c for c in NOUNS[thing.noun].colors if c not in (thing.color, natural)])
+    color = pick(rng, [c for c in NOUNS[thing.noun].colors if c not in (thing.color, natural)])
     after = replace(before, things=_with(before.things, i, replace(thing, color=color)))
     return before, after, _instruction(rng, "recolor", before, after)
 
 
-def _remove(rng):
+def _remove(rng, layout):
     """Of two things one goes: a hat, what sits on something, or either of two neighbors."""
-    before = random_scene(rng, relation=_pick(rng, ("left of", "right of", "on", "wearing")))
+    before = layout.random_scene(rng, relation=pick(rng, ("left of", "right of", "on", "wearing")))
     gone = {"on": 0, "wearing": 1}.get(before.relation, int(rng.integers(2)))
-    after = replace(before, things=(before.things[1 - gone],), relation="alone")
+    after = replace(before, things=(before.things[1 - gone], *before.things[2:]), relation="alone")
     return before, after, _instruction(rng, "remove", before, after)
 
 
-def _add(rng):
-    after, before, _ = _remove(rng)
+def _add(rng, layout):
+    after, before, _ = _remove(rng, layout)
     return before, after, _instruction(rng, "add", before, after)
 
 
-def _style(rng):
-    before = random_scene(rng, style="plain", time="day")
+def _style(rng, layout):
+    before = layout.random_scene(rng, style="plain", time="day")
     after = replace(before, style="pencil sketch")
     return before, after, _instruction(rng, "style", before, after)
 
@@ -139,14 +147,14 @@ def _name(thing):
 
 
 def _instruction(rng, kind, before, after):
-    choose = lambda options: _pick(rng, options)  # noqa: E731
-    it = "it" if len(before.things) == 1 else "them"
+    choose = lambda options: pick(rng, options)  # noqa: E731
+    it = "it" if len(before.named) == 1 else "them"
     if kind == "time":
         now = {"day": ("day", "a sunny day"), "sunset": ("sunset",), "night": ("night",)}[after.time]
         return choose(("make it {}", "make it {}", "turn it into {}", "change the time to {}")).format(choose(now))
     if kind == "place":
         where = choose(PLACE_PHRASES[after.place])
-        them = choose((it, it, "the " + before.things[0].noun if len(before.things) == 1 else it))
+        them = choose((it, it, "the " + before.things[0].noun if len(before.named) == 1 else it))
         to = f"move {them} to {where.split(' ', 1)[1]}"
         return choose(
             (f"put {them} {where}", f"put {them} {where}", to, f"change the place to {where.split(' ', 1)[1]}")
@@ -155,7 +163,7 @@ def _instruction(rng, kind, before, after):
         return choose(("make it a pencil sketch", "turn it into a pencil sketch", "draw it as a pencil sketch"))
     if kind in ("swap", "recolor"):
         old, new = next((a, b) for a, b in zip(before.things, after.things, strict=True) if a != b)
-        the = choose(("it", f"the {old.noun}")) if len(before.things) == 1 else f"the {old.noun}"
+        the = choose(("it", f"the {old.noun}")) if len(before.named) == 1 else f"the {old.noun}"
         if kind == "recolor":
             return choose(("make {} {}", "make {} {}", "turn {} {}", "paint {} {}")).format(the, new.color)
         words = ("turn the {} into {}", "turn the {} into {}", "replace the {} with {}", "make the {} {}")
@@ -170,6 +178,9 @@ def _instruction(rng, kind, before, after):
         return choose((f"give it {name}", f"give the {other} {name}", f"put {name} on the {other}", f"add {name}"))
     if more.relation == "on":
         return choose((f"put {name} on the {other}", f"put {name} on it", f"add {name} on the {other}"))
+    if more.relation in ("in front of", "behind"):
+        where = more.relation if thing is more.things[0] else {"behind": "in front of"}.get(more.relation, "behind")
+        return choose((f"add {name}", f"put {name} {where} the {other}", f"add {name} {where} the {other}"))
     on_the = "left" if thing.x < less.things[0].x else "right"
     beside = f"put {name} to the {on_the} of the {other}"
     return choose((f"add {name}", f"add {name} on the {on_the}", beside, f"put {name} next to the {other}"))

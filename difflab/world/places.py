@@ -1,356 +1,371 @@
-"""Ten places at three times of day, drawn procedurally as panoramas that scenes are cut out of.
+"""Ten places at three times of day, each set up like a paper theater: sky, sun and clouds, what is far, the ground.
 
-Shapes are broad and textures sparse on purpose: at 128 pixels and 48-fold compression, fine grain would cost the
+A number decides where everything stands, the time only how it is lit, so that a place at another time is the same
+place. Shapes are broad and textures sparse on purpose: at 128 pixels and 48-fold compression, fine grain would cost the
 autoencoder dearly and teach the reader nothing.
 """
 
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from .nouns import PLACES, TIMES
+from .cutouts import (
+    SHAPES,
+    STRIPS,
+    WIDE,
+    boards,
+    cloud,
+    cutout,
+    indoors,
+    lit,
+    paint,
+    painting,
+    paper,
+    pick,
+    planet,
+    shape_rng,
+    stars,
+    sun,
+)
+from .nouns import PLACES
+from .sprites import SIZE, paste, planar
 
-WIDTH, HEIGHT = 176, 140  # a panorama; scenes are 128 x 128 cut-outs of it
-VARIANTS = 12  # different panoramas of each place at each time
-W, H = 2 * WIDTH, 2 * HEIGHT  # drawn at twice the size, then reduced, for smooth edges
-
+# where the ground begins, as a fraction of the picture's height, from the highest to the lowest
+HORIZON = {
+    "beach": (0.26, 0.56), "meadow": (0.22, 0.6), "desert": (0.22, 0.6), "snow": (0.26, 0.6), "city": (0.44, 0.68),
+    "room": (0.5, 0.7), "forest": (0.36, 0.66), "sea": (0.2, 0.58), "space": (0.0, 0.0), "mountains": (0.34, 0.64),
+}  # fmt: skip
+# what each place may be painted in: for the sky three colors from top to horizon, for ground and water far and near
 SKY = {
-    "day": ((70, 155, 238), (140, 202, 250), (222, 242, 252)),
-    "sunset": ((78, 54, 130), (238, 104, 104), (255, 200, 112)),
-    "night": (((8, 12, 44)), (22, 30, 82), (58, 70, 128)),
-}
-LIGHT = {"day": (1, 1, 1), "sunset": (1.0, 0.72, 0.62), "night": (0.30, 0.36, 0.62)}  # what the ground reflects
-YY, XX = np.mgrid[0:H, 0:W].astype(np.float32)
+    "day": (
+        ((70, 155, 238), (140, 202, 250), (222, 242, 252)), ((48, 132, 222), (110, 184, 244), (196, 230, 250)),
+        ((104, 184, 232), (170, 218, 240), (246, 244, 228)), ((138, 156, 184), (182, 194, 210), (222, 226, 230)),
+        ((86, 140, 214), (172, 200, 224), (255, 230, 190)),
+    ),
+    "sunset": (
+        ((78, 54, 130), (238, 104, 104), (255, 200, 112)), ((52, 62, 134), (206, 108, 150), (255, 182, 150)),
+        ((122, 62, 112), (244, 124, 78), (255, 216, 110)), ((58, 30, 66), (186, 62, 60), (250, 146, 74)),
+        ((140, 132, 192), (232, 172, 184), (255, 224, 190)),
+    ),
+    "night": (
+        ((8, 12, 44), (22, 30, 82), (58, 70, 128)), ((12, 8, 38), (40, 26, 86), (92, 62, 128)),
+        ((4, 16, 42), (12, 42, 82), (40, 90, 124)), ((4, 4, 18), (10, 12, 38), (26, 30, 68)),
+        ((30, 48, 108), (50, 78, 146), (98, 126, 176)),
+    ),
+}  # fmt: skip
+WATER = {
+    "day": (
+        ((60, 150, 210), (110, 205, 225)), ((26, 84, 160), (50, 130, 196)),
+        ((72, 172, 200), (140, 220, 214)), ((92, 128, 140), (128, 164, 166)),
+    ),
+    "sunset": (
+        ((150, 80, 120), (240, 150, 110)), ((110, 74, 140), (226, 132, 130)),
+        ((170, 88, 84), (248, 170, 96)), ((96, 44, 66), (190, 90, 70)),
+    ),
+    "night": (
+        ((16, 26, 70), (36, 56, 110)), ((22, 18, 66), (52, 44, 108)),
+        ((10, 34, 66), (26, 76, 108)), ((44, 68, 120), (80, 112, 160)),
+    ),
+}  # fmt: skip
+GRASS = (
+    ((130, 196, 96), (64, 146, 52)), ((150, 204, 92), (88, 160, 56)), ((112, 184, 104), (52, 136, 66)),
+    ((206, 188, 96), (164, 150, 62)), ((88, 150, 70), (38, 98, 46)),
+)  # fmt: skip
+ALPS = ((120, 176, 92), (84, 142, 66)), ((140, 172, 104), (96, 138, 78)), ((104, 164, 104), (66, 128, 80))
+MOSS = (
+    ((96, 140, 66), (62, 98, 48)), ((120, 128, 66), (84, 92, 50)),
+    ((84, 136, 84), (48, 96, 60)), ((176, 124, 70), (134, 92, 56)),
+)  # fmt: skip
+DUNES = (
+    ((238, 186, 118), (232, 176, 104)), ((244, 200, 140), (224, 160, 92)),
+    ((214, 132, 92), (184, 104, 72)), ((244, 228, 196), (222, 200, 160)),
+)  # fmt: skip
+SAND = (248, 222, 166), (250, 230, 190), (240, 206, 150)
+WALLS = (
+    (250, 226, 196), (205, 226, 240), (214, 236, 208), (246, 208, 210), (226, 214, 240), (240, 236, 226),
+    (104, 140, 150), (170, 96, 92), (96, 108, 156), (134, 152, 110), (92, 90, 106),
+)  # fmt: skip
+CURTAINS = (220, 90, 90), (90, 140, 200), (110, 170, 110), (230, 170, 80), (190, 140, 200)
+RUGS = (200, 90, 100), (90, 120, 180), (120, 160, 120), (220, 190, 140)
+DARK = (14, 8, 36), (6, 12, 34), (22, 8, 30), (36, 30, 84), (8, 36, 60)
+NEBULAE = (120, 40, 160), (40, 70, 190), (180, 40, 120), (30, 120, 150), (190, 90, 60)
+WEATHER = {"day": (0.8, 1.07), "sunset": (0.78, 1.1), "night": (0.72, 1.4)}  # how bright, at least and at most
+Y, X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
 
 
-def lit(color, time):
-    """A daylight color (0-255 triple) as it looks at ``time``."""
-    return tuple(int(c) for c in np.clip(np.asarray(color) * LIGHT[time], 0, 255))
+def horizon(place, number):
+    """Where the ground of a place begins, as a fraction of the picture's height; 0 in space, which has none."""
+    return np.random.default_rng([PLACES.index(place), number]).uniform(*HORIZON[place])
+
+
+def backdrop(place, time, number):
+    """The place with number ``number`` at a time of day: (128, 128, 3) float32 in [0, 1]."""
+    rng = np.random.default_rng([PLACES.index(place), number])
+    line = np.float32(rng.uniform(*HORIZON[place]) * SIZE)
+    dim, bright = WEATHER[time]
+    light = (dim + (bright - dim) * rng.random()) * rng.uniform(0.91, 1.09, 3)
+    picture = planar(np.empty((SIZE, SIZE, 3), np.float32))
+    DRAW[place](picture, rng, time, line)
+    picture *= light.astype(np.float32)
+    return np.clip(picture, 0, 1, out=picture)
+
+
+# -- paint: all pictures are float32 in [0, 1] ------------------------------------------------------------------------
+
+
+def column(top, bottom, first, last):
+    """Colors for every row of the picture, from ``first`` at row ``top`` to ``last`` at row ``bottom``: (128, 1, 3)."""
+    along = np.clip((Y[:, :1] - top) / max(bottom - top, 1), 0, 1)[..., None]
+    first, last = np.asarray(first, np.float32), np.asarray(last, np.float32)
+    return (first + along * (last - first)) * np.float32(1 / 255)
 
 
 def blend(picture, mask, color):
-    """Lay ``color`` over ``picture`` (H, W, 3) where ``mask`` (H, W) in [0, 1] says so."""
-    picture += mask[..., None] * (np.asarray(color, np.float32) - picture)
+    """Lay ``color`` (in [0, 1], anything that fits) over ``picture`` where ``mask`` (128, 128) says so."""
+    picture += mask[..., None] * (color - picture)
 
 
-def draw_on(picture):
-    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    return image, ImageDraw.Draw(image)
+def fill(picture, line, color):
+    """Fill everything below ``line``, a row or one for every column, with ``color``: (3,) or (128, 1, 3) in [0, 1]."""
+    top = max(int(np.min(line)) - 1, 0)
+    full = min(max(int(np.max(line)) + 2, top), SIZE)  # from this row on there is nothing left of what was there
+    if color.ndim == 1:
+        color = np.broadcast_to(color, (SIZE, 1, 3))
+    mask = np.clip(Y[top:full] - line + np.float32(0.5), 0, 1)
+    picture[top:full] += mask[..., None] * (color[top:full] - picture[top:full])
+    picture[full:] = color[full:]
 
 
-def sky(rng, time, horizon):
-    """Sky, sun or moon, a few stars or clouds. Returns the picture (H, W, 3) and where the sun stands (pixels)."""
-    top, middle, low = (np.asarray(c, np.float32) for c in SKY[time])
-    y = np.clip(np.linspace(0, 1, H)[:, None] / horizon, 0, 1)
-    column = np.where(y < 0.6, top + (middle - top) * y / 0.6, middle + (low - middle) * (y - 0.6) / 0.4)
-    picture = np.repeat(column[:, None], W, 1).astype(np.float32)
+def rolling(rng, height, waves=1.0):
+    """A rolling line, ``height`` pixels up and down: an offset for every column."""
+    wave, start = rng.uniform(0.7, 1.3, (3, 1)) * [[1], [2], [3]] * waves, rng.random((3, 1))
+    line = (np.sin(2 * np.pi * (X[:1] / SIZE * wave + start)) / [[1], [2.8], [5.2]]).sum(0)
+    return (height * line).astype(np.float32)
+
+
+def strip(picture, rng, kind, time, foot):
+    """Paste a cut-out of ``kind`` that reaches from side to side, its foot at row ``foot``."""
+    shape, shift, mirror = int(rng.integers(SHAPES)), int(rng.integers(WIDE - SIZE + 1)), rng.random() < 0.5
+    rgba = STRIPS[kind](shape, time)
+    paste(picture, rgba[:, ::-1] if mirror else rgba, -shift, round(float(foot)) - rgba.shape[0])
+
+
+def sky(picture, rng, time, line, clouds=4):
+    """Sky down to row ``line``, with stars or clouds, and mostly a sun or a moon. Returns the sun's column."""
+    top, middle, low = pick(rng, SKY[time])
+    bend = 0.6 * line
+    picture[:] = np.where(Y[:, :1, None] < bend, column(0, bend, top, middle), column(bend, line, middle, low))
+    shape, shift = int(rng.integers(SHAPES)), int(rng.integers(WIDE - SIZE + 1))
     if time == "night":
-        for _ in range(14):
-            x, y0, r = rng.uniform(0, W), rng.uniform(0, horizon * H * 0.8), rng.uniform(1.6, 2.4)
-            picture += np.exp(-((XX - x) ** 2 + (YY - y0) ** 2) / (r * r))[..., None] * 190
-    x = rng.uniform(0.15, 0.85) * W
-    if time == "sunset":
-        y0, r, disc, glow, strength = (
-            (horizon - rng.uniform(0.04, 0.14)) * H,
-            0.09 * H,
-            (255, 236, 170),
-            (255, 190, 90),
-            0.75,
-        )
-    elif time == "day":
-        y0, r, disc, glow, strength = rng.uniform(0.1, 0.18) * H, 0.065 * H, (255, 246, 190), (255, 250, 220), 0.75
-    else:
-        y0, r, disc, glow, strength = rng.uniform(0.1, 0.2) * H, 0.07 * H, (244, 240, 214), (120, 130, 190), 0.35
-    distance = np.hypot(XX - x, YY - y0)
-    blend(picture, np.exp(-((distance / (2.6 * r)) ** 2)) * strength, glow)
-    shown = np.clip(r - distance + 0.5, 0, 1)
-    if time == "night":  # a crescent: the disc less a shifted disc
-        shown *= 1 - np.clip(0.85 * r - np.hypot(XX - x - 0.45 * r, YY - y0 + 0.25 * r) + 0.5, 0, 1)
-    else:
-        for _ in range(2):
-            cloud(picture, rng, horizon, (255, 255, 255) if time == "day" else (255, 170, 150))
-    blend(picture, shown, disc)
-    return picture, (x, y0)
+        paste(picture, stars(shape), -shift, 0)
+    x, up, shown = rng.uniform(0.04, 0.96) * SIZE, rng.random(), rng.random() < 0.85
+    y = line - (0.02 + 0.2 * up) * SIZE if time == "sunset" else (0.06 + 0.5 * up * (line / SIZE)) * SIZE
+    if shown:
+        disc = sun(time, shape)
+        paste(picture, disc, round(x) - disc.shape[1] // 2, round(float(y)) - disc.shape[0] // 2)
+    for _ in range(int(rng.integers(clouds + 1))):
+        fleece = cloud(time, int(rng.integers(SHAPES)))
+        foot = rng.uniform(0.16, 0.86) * line
+        paste(picture, fleece, int(rng.integers(-24, SIZE - 12)), round(float(foot)) - fleece.shape[0])
+    return x
 
 
-def cloud(picture, rng, horizon, color):
-    x, y, width = rng.uniform(0, W), rng.uniform(0.12, 0.55) * horizon * H, rng.uniform(0.08, 0.12) * W
-    mask = np.zeros((H, W), np.float32)
-    for offset in (-0.8, -0.3, 0.25, 0.8):
-        r = width * rng.uniform(0.32, 0.5) * (1.1 - 0.4 * abs(offset))
-        lobe = np.hypot(XX - x - offset * width, 1.4 * (YY - y + 0.15 * width * (1 - abs(offset))))
-        mask = np.maximum(mask, np.clip((r - lobe) / 3, 0, 1))
-    blend(picture, 0.85 * mask * np.clip((y + 0.16 * width - YY) / 4, 0, 1), color)
-
-
-def ridge(rng, base, height, waves):
-    """A rolling line: y (pixels) for every column."""
-    x = np.arange(W) / W
-    line = sum(np.sin(2 * np.pi * (x * waves * k * rng.uniform(0.7, 1.3) + rng.random())) / k**1.5 for k in (1, 2, 3))
-    return base * H + height * line
-
-
-def ground(picture, line, near_top, near_bottom):
-    """Fill everything below ``line`` (y for every column) with a vertical shade."""
-    shade = np.clip((YY - line.mean()) / max(8, H - line.mean()), 0, 1)[..., None]
-    top, bottom = np.asarray(near_top, np.float32), np.asarray(near_bottom, np.float32)
-    mask = np.clip(YY - line[None] + 0.5, 0, 1)[..., None]
-    picture += mask * (top + (bottom - top) * shade - picture)
+def land(picture, rng, time, line, upper, lower, hills=2, height=5, far=0.3):
+    """Ground from row ``line`` down, in ``hills`` rolling layers, the first of them in the haze."""
+    tint = rng.uniform(0.96, 1.04, 3)
+    upper, lower = np.multiply(upper, tint), np.multiply(lower, tint)
+    for k in range(hills):
+        edge = line + (SIZE - line) * 0.26 * k + rolling(rng, height * (1 - 0.2 * k), rng.uniform(0.6, 1.3))
+        fade = far * (1 - k / max(1, hills - 0.5))
+        shade = 1 - 0.07 * k
+        colors = column(edge.mean(), SIZE, lit(upper * shade, time, fade), lit(lower * shade, time, 0.3 * fade))
+        fill(picture, edge, colors)
 
 
 def water(picture, rng, time, sun, top, bottom):
-    """Water between two heights (fractions), with broad swell and the sun's path on it."""
-    far, near = {
-        "day": ((60, 150, 210), (110, 205, 225)),
-        "sunset": ((150, 80, 120), (240, 150, 110)),
-        "night": ((16, 26, 70), (36, 56, 110)),
-    }[time]
-    depth = np.clip((YY - top * H) / ((bottom - top) * H), 0, 1)
-    shade = np.asarray(far, np.float32) + (np.asarray(near, np.float32) - far) * depth[..., None]
-    swell = np.sin(np.sqrt(np.maximum(YY - top * H, 0)) * 2.2 + 1.2 * np.sin(XX / 40 + rng.uniform(0, 6)))
-    shade += np.clip(swell - 0.35, 0, 1)[..., None] * (22 if time != "night" else 12)
+    """Water between two rows, with glints and the path of the sun."""
+    far, near = pick(rng, WATER[time])
+    fill(picture, top, column(top, bottom, far, near))
+    strip(picture, rng, "glints", time, top + 84)
     if time != "day":
-        path = np.exp(-(((XX - sun[0]) / (14 + 0.3 * (YY - top * H).clip(0))) ** 2)) * (
-            0.75 if time == "sunset" else 0.35
-        )
-        shade += path[..., None] * (np.asarray((255, 225, 150)) - shade)
-    picture += np.clip(YY - top * H + 0.5, 0, 1)[..., None] * (shade - picture)
+        away = Y[int(top) :, :1] - np.float32(int(top))
+        path = np.exp(-(((X[:1] - np.float32(sun)) / (5 + 0.16 * away)) ** 2))
+        path *= (0.75 + 0.25 * np.sin(4.4 * np.sqrt(away))) * np.float32(0.6 if time == "sunset" else 0.3)
+        blend(picture[int(top) :], path, np.asarray((255, 228, 160), np.float32) / 255)
 
 
-def beach(rng, time):
-    horizon = rng.uniform(0.42, 0.5)
-    picture, sun = sky(rng, time, horizon)
-    shore = rng.uniform(0.6, 0.66)
-    water(picture, rng, time, sun, horizon, shore)
-    line = ridge(rng, shore, 3.5, 1.2)
-    ground(picture, line - 5, lit((250, 250, 245), time), lit((250, 250, 245), time))
-    ground(picture, line, lit((226, 196, 140), time), lit((248, 222, 166), time))
-    return picture, shore
+# -- the places -------------------------------------------------------------------------------------------------------
 
 
-def sea(rng, time):
-    horizon = rng.uniform(0.42, 0.5)
-    picture, sun = sky(rng, time, horizon)
-    water(picture, rng, time, sun, horizon, 1.0)
-    return picture, horizon
+def beach(picture, rng, time, line):
+    sun = sky(picture, rng, time, line)
+    if rng.random() < 0.5:
+        strip(picture, rng, "islands", time, line + 1)
+    shore = line + rng.uniform(0.1, 0.22) * SIZE
+    water(picture, rng, time, sun, line, shore)
+    edge = shore + rolling(rng, 4, rng.uniform(0.5, 1.2)) + rng.uniform(-0.12, 0.12) * (X[:1] - SIZE / 2)
+    fill(picture, edge - np.float32(rng.uniform(2, 4)), lit((250, 250, 245), time) / 255)
+    sand = pick(rng, SAND)
+    fill(picture, edge, column(edge.mean(), SIZE, lit(np.multiply(sand, 0.92), time), lit(sand, time)))
+    strip(picture, rng, "shells", time, SIZE + 20)
 
 
-def hills(rng, time, layers):
-    """Sky over rolling ground; ``layers`` gives (drop below the horizon, height, upper color, lower color)."""
-    horizon = rng.uniform(0.42, 0.52)
-    picture, _ = sky(rng, time, horizon)
-    for drop, height, upper, lower in layers:
-        ground(picture, ridge(rng, horizon + drop, height, 1.0), lit(upper, time), lit(lower, time))
-    return picture, horizon
+def sea(picture, rng, time, line):
+    sun = sky(picture, rng, time, line)
+    if rng.random() < 0.4:
+        strip(picture, rng, "islands", time, line + 1)
+    water(picture, rng, time, sun, line, SIZE)
 
 
-def meadow(rng, time):
-    picture, horizon = hills(
-        rng,
-        time,
-        [
-            (0, 9, (130, 196, 120), (96, 170, 90)),
-            (0.12, 8, (112, 190, 84), (80, 160, 60)),
-            (0.26, 5, (104, 186, 70), (64, 146, 52)),
-        ],
-    )
-    image, pen = draw_on(picture)
-    for _ in range(14):
-        x, y = rng.uniform(0, W), rng.uniform(horizon + 0.3, 1) * H
-        r, petal = 2.5 + 4 * (y / H - 0.7), ((255, 255, 255), (255, 220, 90), (250, 130, 170))[rng.integers(3)]
-        pen.ellipse([x - r, y - r, x + r, y + r], fill=lit(petal, time))
-    return image, horizon
+def meadow(picture, rng, time, line):
+    sky(picture, rng, time, line)
+    if rng.random() < 0.3:
+        strip(picture, rng, "peaks", time, line + 30)
+    green = pick(rng, GRASS)
+    land(picture, rng, time, line, *green, hills=1, height=6)
+    if rng.random() < 0.6:
+        strip(picture, rng, "village", time, line + rng.uniform(4, 9))
+    line += rng.uniform(0.05, 0.12) * SIZE
+    land(picture, rng, time, line, *green, hills=int(rng.integers(1, 3)), far=0.1)
+    strip(picture, rng, "flowers", time, SIZE + 4)
 
 
-def desert(rng, time):
-    return hills(
-        rng,
-        time,
-        [
-            (0, 10, (232, 170, 110), (220, 150, 90)),
-            (0.1, 9, (238, 186, 118), (226, 160, 92)),
-            (0.24, 6, (246, 204, 136), (232, 176, 104)),
-        ],
-    )
+def desert(picture, rng, time, line):
+    sky(picture, rng, time, line, clouds=2)
+    if rng.random() < 0.6:
+        strip(picture, rng, "mesas", time, line + 4)
+    sand = pick(rng, DUNES)
+    land(picture, rng, time, line, *sand, hills=3, height=7, far=0.2)
+    strip(picture, rng, "pebbles", time, SIZE + 12)
 
 
-def snow(rng, time):
-    horizon = rng.uniform(0.42, 0.52)
-    picture, _ = sky(rng, time, horizon)
-    image, pen = draw_on(picture)
-    for x in np.arange(0.5, 5.5) / 5 * W + rng.uniform(-25, 25, 5):
-        firs(pen, x, horizon * H + 14, rng.uniform(44, 64), [lit((214, 230, 238), time), lit((172, 200, 212), time)])
-    picture = np.asarray(image).astype(np.float32)
-    ground(picture, ridge(rng, horizon, 6, 0.9), lit((226, 236, 248), time), lit((206, 222, 240), time))
-    ground(picture, ridge(rng, horizon + 0.16, 7, 0.8), lit((244, 248, 255), time), lit((222, 234, 248), time))
-    image, pen = draw_on(picture)
-    for _ in range(16):
-        x, y, r = rng.uniform(0, W), rng.uniform(0, H), rng.uniform(2.4, 3.6)
-        pen.ellipse([x - r, y - r, x + r, y + r], fill=(255, 255, 255) if time != "night" else (190, 200, 230))
-    return image, horizon
+def snow(picture, rng, time, line):
+    sky(picture, rng, time, line)
+    if rng.random() < 0.35:
+        strip(picture, rng, "peaks", time, line + rng.uniform(16, 34))
+    strip(picture, rng, "snowy_firs", time, line + 8)
+    land(picture, rng, time, line, (240, 245, 255), (222, 234, 248), hills=2, height=6, far=0.15)
+    strip(picture, rng, "drifts", time, SIZE + 6)
+    if rng.random() < 0.5:
+        fall = stars(int(rng.integers(SHAPES)), 16)
+        paste(picture, fall, -int(rng.integers(WIDE - SIZE + 1)), 0)
 
 
-def firs(pen, x, base, height, colors):
-    """One fir tree of three tiers."""
-    for tier in range(3):
-        y, half = base - 0.26 * height * tier, height * (0.36 - 0.09 * tier)
-        pen.polygon([(x - half, y), (x + half, y), (x, y - 0.5 * height)], fill=colors[tier % len(colors)])
+def city(picture, rng, time, line):
+    sky(picture, rng, time, line, clouds=2)
+    strip(picture, rng, "skyline", time, line + 2)
+    if rng.random() < 0.85:
+        strip(picture, rng, "houses", time, line + 1)
+    road = line + rng.uniform(0.05, 0.2) * SIZE
+    walk = pick(rng, ((196, 190, 184), (186, 186, 196), (204, 188, 168)))
+    fill(picture, line, column(line, road, lit(np.multiply(walk, 0.94), time), lit(walk, time)))
+    fill(picture, road, lit((150, 146, 144), time) / 255)
+    asphalt = pick(rng, ((104, 106, 116), (96, 104, 110), (118, 112, 112)))
+    fill(picture, road + 2, column(road, SIZE, lit(asphalt, time), lit(np.multiply(asphalt, 0.9), time)))
+    middle, shift = (road + SIZE) / 2 + rng.uniform(-4, 8), rng.uniform(0, 40)
+    dashes = np.clip(1.6 - np.abs(Y - middle), 0, 1) * np.clip(9 - np.abs((X + shift) % 34 - 17), 0, 1)
+    blend(picture, dashes, lit((250, 240, 200), time) / 255)
 
 
-def forest(rng, time):
-    picture, _ = sky(rng, time, 0.6)
-    image, pen = draw_on(picture)
-    for count, color, height, base in (
-        (7, (104, 160, 130), 150, 0.57),
-        (6, (70, 132, 96), 160, 0.62),
-        (5, (44, 104, 66), 180, 0.68),
-    ):
-        for x in (np.arange(count) + 0.5) / count * W + rng.uniform(-12, 12, count):
-            pen.rectangle([x - 4, base * H - 20, x + 4, base * H + 8], fill=lit((92, 64, 46), time))
-            firs(
-                pen,
-                x,
-                base * H - 8,
-                height * rng.uniform(0.85, 1.1),
-                [lit(color, time), lit(np.multiply(color, 0.94), time)],
-            )
-    picture = np.asarray(image).astype(np.float32)
-    ground(picture, ridge(rng, 0.66, 4, 1.3), lit((86, 128, 62), time), lit((62, 98, 48), time))
-    return picture, 0.66
+def forest(picture, rng, time, line):
+    sky(picture, rng, time, line, clouds=1)
+    fill(picture, line - 30, lit((70, 130, 96), time, 0.25) / 255)
+    strip(picture, rng, pick(rng, ("woods", "grove", "autumn")), time, line + 4)
+    moss = pick(rng, MOSS)
+    land(picture, rng, time, line, *moss, hills=2, height=3, far=0.05)
+    if rng.random() < 0.4:
+        strip(picture, rng, "trunks", time, line + 8)
+    strip(picture, rng, "undergrowth", time, SIZE + 8)
 
 
-def mountains(rng, time):
-    horizon = rng.uniform(0.44, 0.52)
-    picture, _ = sky(rng, time, horizon)
-    image, pen = draw_on(picture)
-    for count, color, size in ((4, (128, 140, 176), 1.0), (5, (96, 112, 150), 0.72)):
-        for x in (np.arange(count) + 0.5) / count * W + rng.uniform(-18, 18, count):
-            peak(pen, x, horizon * H + 14, rng.uniform(80, 105) * size, rng.uniform(95, 130) * size, color, time)
-    picture = np.asarray(image).astype(np.float32)
-    ground(picture, ridge(rng, horizon + 0.03, 4, 1.2), lit((88, 140, 96), time), lit((70, 120, 80), time))
-    ground(picture, ridge(rng, horizon + 0.18, 6, 1), lit((120, 176, 92), time), lit((84, 142, 66), time))
-    return picture, horizon
-
-
-def peak(pen, x, base, half, height, color, time):
-    """One mountain with a shaded side and a snow cap."""
-    top = base - height
-    pen.polygon([(x - half, base), (x + half, base), (x, top)], fill=lit(color, time))
-    pen.polygon([(x, top), (x + half, base), (x + 0.1 * half, base)], fill=lit(np.multiply(color, 0.85), time))
-    s = 0.36
-    cap = [(0, 0), (-s, s), (-0.45 * s, 0.8 * s), (0, 1.15 * s), (0.5 * s, 0.8 * s), (s, s)]
-    pen.polygon([(x + half * u, top + height * v) for u, v in cap], fill=lit((250, 250, 255), time))
-
-
-def city(rng, time):
-    picture, _ = sky(rng, time, 0.66)
-    image, pen = draw_on(picture)
-    for row, (step, low, high) in enumerate(((46, 0.34, 0.54), (58, 0.2, 0.38))):
-        for x in np.arange(-20, W, step):
-            width, height = step - rng.uniform(2, 8), rng.uniform(low, high) * H
-            wall = np.multiply(
-                ((150, 160, 186), (176, 150, 150), (190, 176, 156), (120, 140, 176))[rng.integers(4)], 1.05 - 0.16 * row
-            )
-            pen.rectangle([x, 0.68 * H - height, x + width, 0.68 * H], fill=lit(wall, time))
-            for wy in np.arange(0.68 * H - height + 10, 0.68 * H - 18, 22):
-                for wx in np.arange(x + 7, x + width - 10, 17):
-                    on = time != "day" and rng.random() < 0.5
-                    pane = (
-                        (255, 224, 130)
-                        if on
-                        else lit((206, 226, 240), time)
-                        if time == "day"
-                        else lit((90, 100, 130), time)
-                    )
-                    pen.rectangle([wx, wy, wx + 8, wy + 11], fill=pane)
-    for top, bottom, color in (
-        (0.68, 0.755, (196, 190, 184)),
-        (0.755, 0.77, (150, 146, 144)),
-        (0.77, 1, (104, 106, 116)),
-    ):
-        pen.rectangle([0, top * H, W, bottom * H], fill=lit(color, time))
-    for x in np.arange(-60 + rng.uniform(0, 60), W, 60):
-        pen.rectangle([x, 0.88 * H, x + 32, 0.9 * H], fill=lit((250, 240, 200), time))
-    return image, 0.7
-
-
-def room(rng, time):
-    light = {"day": (1, 1, 1), "sunset": (1, 0.86, 0.76), "night": (0.42, 0.42, 0.58)}[time]
-    tone = lambda color: tuple(int(c) for c in np.clip(np.multiply(color, light), 0, 255))  # noqa: E731
-    wall = ((250, 226, 196), (205, 226, 240), (214, 236, 208), (246, 208, 210), (226, 214, 240))[rng.integers(5)]
-    floor = ((196, 142, 92), (170, 118, 80), (214, 170, 120))[rng.integers(3)]
-    skirting = int(rng.uniform(0.66, 0.72) * H)
-    picture = np.empty((H, W, 3), np.float32)
-    picture[:skirting], picture[skirting:] = tone(wall), tone(floor)
-    picture[skirting:] *= np.linspace(0.86, 1.08, H - skirting)[:, None, None]
-    width, height = int(rng.uniform(0.28, 0.34) * W), int(rng.uniform(0.34, 0.4) * H)
-    x, y = int(rng.uniform(0.10, 0.56) * W), int(rng.uniform(0.08, 0.14) * H)
-    outside, _ = sky(rng, time, 0.9)
-    view = Image.fromarray(np.clip(outside, 0, 255).astype(np.uint8)).resize((width, height))
-    image, pen = draw_on(picture)
-    for k in range(-4, 13):
-        pen.line(
-            [(W / 2 + (k / 8 - 0.5) * W * 0.8, skirting), (W / 2 + (k / 8 - 0.5) * W * 1.6, H)],
-            fill=tone(np.multiply(floor, 0.88)),
-            width=3,
-        )
-    pen.rectangle([0, skirting - 8, W, skirting], fill=tone(np.add(np.multiply(wall, 1.03), 5)))
-    image.paste(view, (x, y))
-    frame = tone((250, 246, 238))
-    pen.rectangle([x - 6, y - 6, x + width + 6, y + height + 6], outline=frame, width=8)
-    pen.line([(x + width // 2, y), (x + width // 2, y + height)], fill=frame, width=6)
-    curtain = tone(((220, 90, 90), (90, 140, 200), (110, 170, 110), (230, 170, 80))[rng.integers(4)])
-    for edge, inward in ((x, 1), (x + width, -1)):
-        pen.polygon(
-            [
-                (edge - 16 * inward, y - 10),
-                (edge + 16 * inward, y - 10),
-                (edge + 5 * inward, y + height * 0.6),
-                (edge - 16 * inward, y + height + 8),
-            ],
-            fill=curtain,
-        )
-    rug = ((200, 90, 100), (90, 120, 180), (120, 160, 120), (220, 190, 140))[rng.integers(4)]
-    cx, cy, half = rng.uniform(0.35, 0.65) * W, (skirting + H) / 2 + 6, rng.uniform(0.3, 0.4) * W
-    pen.ellipse([cx - half, cy - 24, cx + half, cy + 24], fill=tone(rug))
-    pen.ellipse([cx - half * 0.85, cy - 17, cx + half * 0.85, cy + 17], outline=tone(np.multiply(rug, 1.2)), width=4)
-    return image, skirting / H
-
-
-def space(rng, time):
-    picture = np.zeros((H, W, 3), np.float32) + (14, 8, 36)
-    for _ in range(3):
-        x, y, r = rng.uniform(0, W), rng.uniform(0, H), rng.uniform(0.25, 0.5) * W
-        nebula = ((120, 40, 160), (40, 70, 190), (180, 40, 120), (30, 120, 150))[rng.integers(4)]
-        picture += np.exp(-((XX - x) ** 2 + (YY - y) ** 2) / (r * r))[..., None] * np.multiply(
-            nebula, rng.uniform(0.35, 0.6)
-        )
-    for _ in range(26):
-        x, y, r = rng.uniform(0, W), rng.uniform(0, H), rng.uniform(1.6, 2.6)
-        picture += np.exp(-((XX - x) ** 2 + (YY - y) ** 2) / (r * r))[..., None] * rng.uniform(150, 240)
-    x, y, r = rng.uniform(0.15, 0.85) * W, rng.uniform(0.1, 0.3) * H, rng.uniform(0.09, 0.14) * W
-    planet = np.asarray(
-        ((240, 150, 80), (90, 190, 220), (220, 100, 130), (230, 210, 150), (140, 120, 230))[rng.integers(5)], np.float32
-    )
-    distance = np.hypot(XX - x, YY - y)
-    shade = np.clip(0.25 + 0.9 * (1 - np.hypot(XX - x + 0.4 * r, YY - y + 0.4 * r) / (1.5 * r)), 0.2, 1.1)
-    mask = np.clip(r - distance + 0.5, 0, 1)[..., None]
-    picture += mask * (planet * shade[..., None] - picture)
-    ring = np.hypot((XX - x) / (1.8 * r), (YY - y + 0.25 * (XX - x)) / (0.42 * r))
-    behind = (distance < r) & (YY < y - 0.25 * (XX - x))
-    blend(picture, 0.8 * np.clip(1 - np.abs(ring - 0.85) * 8, 0, 1) * ~behind, planet * 0.6 + 90)
-    return picture, 0.0
-
-
-DRAW = {f.__name__: f for f in (beach, meadow, desert, snow, city, room, forest, sea, space, mountains)}
+def mountains(picture, rng, time, line):
+    sky(picture, rng, time, line)
+    strip(picture, rng, "peaks", time, line + 9)
+    grass = pick(rng, ALPS)
+    land(picture, rng, time, line, *np.multiply(grass, 0.82), hills=1, height=4, far=0.15)
+    if rng.random() < 0.6:
+        strip(picture, rng, "firs", time, line + rng.uniform(6, 12))
+    land(picture, rng, time, line + rng.uniform(0.06, 0.14) * SIZE, *grass, hills=2, far=0.05)
+    strip(picture, rng, pick(rng, ("tufts", "pebbles")), time, SIZE + 6)
 
 
 @cache
-def panorama(place, time, variant):
-    """A place at a time: picture (HEIGHT, WIDTH, 3) uint8, and its horizon as a fraction of the height."""
-    rng = np.random.default_rng([PLACES.index(place), TIMES.index(time), variant])
-    picture, horizon = DRAW[place](rng, time)
-    if not isinstance(picture, Image.Image):
-        picture, _ = draw_on(picture)
-    return np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX)), horizon
+def window(shape, time):
+    """A window with curtains, and the sky outside."""
+    rng = shape_rng("window", shape)
+    width, height = int(rng.uniform(34, 58)), int(rng.uniform(34, 50))
+    view = np.empty((SIZE, SIZE, 3), np.float32)
+    sky(view, rng, time, np.float32(SIZE), clouds=4)
+    if rng.random() < 0.6:
+        land(view, rng, time, 0.72 * SIZE, (120, 180, 100), (80, 150, 70), hills=2, height=8)
+    view = Image.fromarray((np.clip(view, 0, 1) * 255).astype(np.uint8)).resize((2 * width, 2 * height))
+    image, pen = paper(width + 24, height + 16)
+    image.paste(view, (24, 10))
+    frame = paint(indoors((250, 246, 238), time))
+    pen.rectangle([19, 5, 28 + 2 * width, 14 + 2 * height], outline=frame, width=6)
+    pen.line([(24 + width, 8), (24 + width, 10 + 2 * height)], fill=frame, width=4)
+    if rng.random() < 0.5:
+        pen.line([(24, 10 + 0.45 * height), (24 + 2 * width, 10 + 0.45 * height)], fill=frame, width=4)
+    pen.rectangle([12, 13 + 2 * height, 36 + 2 * width, 18 + 2 * height], fill=frame)
+    curtain = indoors(pick(rng, CURTAINS), time)
+    if rng.random() < 0.75:
+        for edge, inward in ((24, 1), (24 + 2 * width, -1)):
+            for k, tone in enumerate((1.0, 0.88)):
+                inner = 20 - 9 * k
+                pen.polygon(
+                    [
+                        (edge - 20 * inward, 2),
+                        (edge + inner * inward, 2),
+                        (edge + 0.25 * inner * inward, 1.4 * height),
+                        (edge - 20 * inward, 2 * height + 22),
+                    ],
+                    fill=paint(curtain * tone),
+                )
+    return cutout(image)
+
+
+def room(picture, rng, time, line):
+    wall = pick(rng, WALLS)
+    picture[:] = column(0, SIZE, indoors(wall, time), indoors(np.multiply(wall, 0.93), time))
+    if rng.random() < 0.4:
+        step = rng.uniform(10, 26)
+        stripes = np.clip(0.22 * step - np.abs((X + rng.uniform(0, step)) % step - step / 2), 0, 1)
+        blend(picture, 0.35 * stripes, indoors(np.multiply(wall, 0.9), time) / 255)
+    shape, x = int(rng.integers(SHAPES)), rng.uniform(0.02, 0.98) * SIZE
+    if rng.random() < 0.8:
+        pane = window(shape, time)
+        top = rng.uniform(0.04, 0.3) * (line - pane.shape[0])
+        paste(picture, pane, round(x - pane.shape[1] / 2), round(float(top)))
+    for _ in range(int(rng.integers(3))):
+        frame, at = painting(int(rng.integers(SHAPES)), time), (x + rng.uniform(46, 100)) % (SIZE + 20) - 10
+        paste(picture, frame, round(at - frame.shape[1] / 2), round(float(rng.uniform(0.1, 0.35) * line)))
+    fill(picture, line - 4, indoors(np.add(np.multiply(wall, 1.02), 4), time) / 255)
+    floor = boards(int(rng.integers(SHAPES)), time)
+    paste(picture, floor, -int(rng.integers(WIDE - SIZE + 1)), round(float(line)))
+    rug, middle, half = pick(rng, RUGS), rng.uniform(0.2, 0.8), rng.uniform(0.26, 0.46)
+    if rng.random() < 0.7:
+        row = (line + SIZE) / 2 + rng.uniform(-2, 6)
+        distance = np.hypot((X - middle * SIZE) / (half * SIZE), (Y - row) / (0.36 * (SIZE - line)))
+        edge = 16 * (1 - distance)
+        blend(picture, np.clip(edge, 0, 1), indoors(rug, time) / 255)
+        blend(picture, np.clip(1 - np.abs(edge - 3) / 1.3, 0, 1), indoors(np.add(rug, 40), time) / 255)
+
+
+def space(picture, rng, time, line):
+    picture[:] = np.asarray(pick(rng, DARK), np.float32) / 255
+    for _ in range(int(rng.integers(2, 5))):
+        x, y, r = rng.uniform(0, SIZE), rng.uniform(0, SIZE), rng.uniform(0.25, 0.6) * SIZE
+        nebula = pick(rng, NEBULAE)
+        x, y, r = np.float32(x), np.float32(y), np.float32(r)
+        glow = np.exp(-(((X[:1] - x) / r) ** 2)) * np.exp(-(((Y[:, :1] - y) / r) ** 2))
+        color = np.asarray(nebula, np.float32) * np.float32(rng.uniform(0.26, 0.48) / 255)
+        picture += np.multiply.outer(color, glow).transpose(1, 2, 0)
+    paste(picture, stars(int(rng.integers(SHAPES)), 18), -int(rng.integers(WIDE - SIZE + 1)), 0)
+    for _ in range(int(rng.integers(3))):
+        ball = planet(int(rng.integers(2 * SHAPES)))
+        x, y = rng.uniform(0, SIZE), rng.uniform(0, 0.6 * SIZE)
+        paste(picture, ball, round(x) - ball.shape[1] // 2, round(y) - ball.shape[0] // 2)
+
+
+DRAW = {f.__name__: f for f in (beach, meadow, desert, snow, city, room, forest, sea, space, mountains)}

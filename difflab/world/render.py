@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from . import figure
-from .places import HEIGHT, panorama
-from .scene import SIZE
-from .sprites import sprite
+from . import figure, first, places
+from .scene import placed, shape
+from .sprites import SIZE, paste, sprite
 
 TINT = {"day": (1, 1, 1), "sunset": (1.0, 0.88, 0.80), "night": (0.72, 0.75, 0.96)}  # the light that falls on things
 INDOOR_NIGHT, STARLIGHT = (0.82, 0.8, 0.94), (0.94, 0.92, 1.0)
@@ -36,41 +35,30 @@ def render(scene):
     light = _light(scene)
     for i, sprite_, x, y in _painted(scene):
         if _casts_shadow(scene, i):
-            _shadow(picture, x + sprite_.shape[1] / 2, y + sprite_.shape[0] - 1, 0.95 * sprite_.shape[1])
-        _paste(picture, sprite_, x, y, light)
-    picture = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+            lift = scene.things[i].lift
+            width = (0.95 if lift < 0.03 else 0.7) * sprite_.shape[1]
+            _shadow(picture, x + sprite_.shape[1] / 2, y + sprite_.shape[0] - 1 + lift * SIZE, width)
+        paste(picture, sprite_, x, y, light)
+    picture = np.ascontiguousarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
     return STYLE[scene.style](picture)
 
 
 def truth(scene):
     """Masks, depth, edges and skeletons of a scene: a Truth."""
     masks = np.zeros((len(scene.things), SIZE, SIZE), np.float32)
-    _, horizon = panorama(scene.place, scene.time, scene.backdrop[0])
     rows = (np.arange(SIZE) + 0.5) / SIZE
-    start = (horizon * HEIGHT - scene.backdrop[2]) / SIZE  # the horizon, as a fraction of the cut-out
+    start = _horizon(scene)
     slope = np.clip((rows - start) / max(1 - start, 0.05), 0, 1) if scene.place != "space" else 0 * rows
     depth = np.repeat(0.9 * slope[:, None], SIZE, 1).astype(np.float32)
     skeletons = [None] * len(scene.things)
     for i, sprite_, x, y in _painted(scene):
-        canvas = np.zeros((SIZE, SIZE), np.float32)
-        window, part = _overlap(sprite_, x, y)
-        canvas[window] = part[..., 3] / np.float32(255)
+        canvas = shape(scene.things[i])
         masks *= 1 - canvas
         masks[i] = canvas
-        seat = (
-            scene.things[1]
-            if scene.relation == "on"
-            else scene.things[0]
-            if scene.relation == "wearing"
-            else scene.things[i]
-        )
-        foot = np.clip((seat.y - start) / max(1 - start, 0.05), 0.3, 1)
+        foot = np.clip((scene.things[_base(scene, i)].ground - start) / max(1 - start, 0.05), 0.3, 1)
         depth += canvas * (0.9 * foot + 0.1 - depth)
         if scene.things[i].pose:
-            height, width = sprite_.shape[:2]
-            joints = figure.skeleton(scene.things[i].pose)
-            joints = np.stack([1 - joints[:, 0] if scene.things[i].mirror else joints[:, 0], joints[:, 1]], 1)
-            skeletons[i] = (joints * (width, height) + (x, y)).astype(np.float32)
+            skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.array((x, y), np.float32)
     return Truth(masks, depth, edges(render(scene)), tuple(skeletons))
 
 
@@ -85,10 +73,28 @@ def edges(picture):
     return np.clip(np.sqrt(across**2 + down**2).max(-1) / 1.5, 0, 1)
 
 
+def _joints(thing, shape):
+    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32."""
+    height, width = sprite(thing.noun, thing.color, thing.pose, round(thing.size * SIZE)).shape[:2]
+    joints = (figure.skeleton(thing.pose) - 0.5) * (width, height)
+    cos, sin = np.cos(np.deg2rad(thing.tilt)), np.sin(np.deg2rad(thing.tilt))
+    joints = joints @ np.array([[cos, -sin], [sin, cos]]) + (shape[1] / 2, shape[0] / 2)
+    if thing.mirror:
+        joints[:, 0] = shape[1] - joints[:, 0]
+    return joints.astype(np.float32)
+
+
 def _backdrop(scene):
-    variant, x, y, mirror = scene.backdrop
-    picture = panorama(scene.place, scene.time, variant)[0][y : y + SIZE, x : x + SIZE]
-    return (picture[:, ::-1] if mirror else picture).astype(np.float32) * np.float32(1 / 255)
+    if isinstance(scene.backdrop, tuple):
+        return first.picture(scene)
+    return places.backdrop(scene.place, scene.time, scene.backdrop)
+
+
+def _horizon(scene):
+    """Where the ground begins, as a fraction of the picture's height."""
+    if isinstance(scene.backdrop, tuple):
+        return first.horizon(scene)
+    return places.horizon(scene.place, scene.backdrop)
 
 
 def _light(scene):
@@ -104,31 +110,24 @@ def _light(scene):
 
 def _painted(scene):
     """Things from back to front as (index, sprite, x, y), the sprite's top left corner in pixels."""
-    order = {"on": (1, 0), "wearing": (0, 1)}.get(
-        scene.relation, sorted(range(len(scene.things)), key=lambda i: scene.things[i].y)
-    )
-    for i in order:
-        thing = scene.things[i]
-        rgba = sprite(thing.noun, thing.color, thing.pose, round(thing.size * SIZE), thing.tilt, thing.mirror)
-        yield i, rgba, round(thing.x * SIZE - rgba.shape[1] / 2), round(thing.y * SIZE - rgba.shape[0])
+    carried = _carried(scene)
+    for i in sorted(range(len(scene.things)), key=lambda i: (scene.things[_base(scene, i)].ground, i == carried)):
+        yield i, *placed(scene.things[i])
+
+
+def _carried(scene):
+    """The index of the rider or the hat, if there is one."""
+    return {"on": 0, "wearing": 1}.get(scene.relation)
+
+
+def _base(scene, i):
+    """The index of the thing that carries thing ``i``: mostly itself."""
+    return 1 - i if i == _carried(scene) else i
 
 
 def _casts_shadow(scene, i):
-    rides = (scene.relation, i) in (("on", 0), ("wearing", 1))
-    return scene.place != "space" and not rides and scene.things[i].y > 0.7
-
-
-def _overlap(rgba, x, y):
-    """The window of the picture that a sprite at (x, y) covers, and the part of the sprite that falls in it."""
-    height, width = rgba.shape[:2]
-    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, SIZE), 0), max(min(y + height, SIZE), 0)
-    return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
-
-
-def _paste(picture, rgba, x, y, light):
-    window, part = _overlap(rgba, x, y)
-    part = part * light
-    picture[window] = picture[window] * (1 - part[..., 3:]) + part[..., :3]
+    hovers = isinstance(scene.backdrop, tuple) and scene.things[i].y <= 0.7  # what the first world knows of flying
+    return scene.place != "space" and i != _carried(scene) and not hovers
 
 
 @cache
@@ -143,7 +142,7 @@ def _shadow_shape(width):
 
 def _shadow(picture, x, y, width):
     shape = _shadow_shape(max(8, int(width) // 2 * 2))
-    _paste(picture, shape, round(x - shape.shape[1] / 2), round(y - 0.55 * shape.shape[0]), np.float32(1))
+    paste(picture, shape, round(x - shape.shape[1] / 2), round(y - 0.55 * shape.shape[0]), np.float32(1))
 
 
 def _pencil_sketch(picture):

@@ -4,11 +4,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from . import figure
-from .nouns import HATS, NOUNS
+from .nouns import HATS, NOUNS, Look
 
+SIZE = 128  # pictures are SIZE x SIZE
+LEVEL = np.float32(1 / 255)
 HUE = {"red": 355, "orange": 24, "yellow": 47, "green": 130, "blue": 215, "purple": 272}
 
 
@@ -43,30 +45,56 @@ def recolor(rgb, hue, color):
 
 
 @cache
-def source(noun, color, pose):
+def source(noun, color, pose, look=0):
     """The full-size sprite (longest side 128), float32 RGBA in [0, 1], premultiplied."""
+    drawn = NOUNS[noun].looks[look] if noun in NOUNS else Look(HATS[noun])
     if noun == "superhero":
         rgba = figure.draw(pose)
     else:
-        code = HATS[noun] if noun in HATS else NOUNS[noun].sprite
-        with files(__package__).joinpath("sprites", f"{code}.png").open("rb") as file:
+        with files(__package__).joinpath("sprites", f"{drawn.sprite}.png").open("rb") as file:
             rgba = np.asarray(Image.open(file).convert("RGBA")).astype(np.float32) / 255
     rgb = rgba[..., :3]
-    if color and color != NOUNS[noun].colors[0]:
-        rgb = recolor(rgb, NOUNS[noun].hue, color)
+    paint = color or drawn.paint
+    if paint and paint != drawn.color:
+        rgb = recolor(rgb, drawn.hue, paint)
     return np.concatenate([rgb * rgba[..., 3:], rgba[..., 3:]], -1)
 
 
-@lru_cache(maxsize=4096)
-def sprite(noun, color=None, pose=None, size=64, tilt=0, mirror=False):
+def sprite(noun, color=None, pose=None, size=64, tilt=0, mirror=False, look=0):
     """A sprite whose longest side is ``size`` pixels: (h, w, 4) uint8, premultiplied; ``tilt`` in degrees."""
-    rgba = source(noun, color, pose)
+    rgba = _sprite(noun, color, pose, size, tilt, look)
+    return rgba[:, ::-1] if mirror else rgba
+
+
+@lru_cache(maxsize=6000)
+def _sprite(noun, color, pose, size, tilt, look):
+    rgba = source(noun, color, pose, look)
     height, width = rgba.shape[:2]
     shape = (max(1, round(width * size / max(width, height))), max(1, round(height * size / max(width, height))))
     layers = [Image.fromarray(rgba[..., c]).resize(shape, Image.Resampling.LANCZOS) for c in range(4)]
     if tilt:
+        if abs(tilt) != 12:  # the first world's tilts, which the shipped weights know, have ragged edges
+            layers = [ImageOps.expand(layer, 2) for layer in layers]
         layers = [layer.rotate(tilt, Image.Resampling.BICUBIC, expand=True) for layer in layers]
     result = np.clip(np.stack([np.asarray(layer) for layer in layers], -1), 0, 1)
     result[..., :3] = np.minimum(result[..., :3], result[..., 3:])
-    result = (result * 255 + 0.5).astype(np.uint8)
-    return np.ascontiguousarray(result[:, ::-1]) if mirror else result
+    return planar((result * 255 + 0.5).astype(np.uint8))
+
+
+def planar(picture):
+    """The same (h, w, channels) array, each channel by itself in memory: numpy then works along rows, faster."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def overlap(rgba, x, y):
+    """The window of the picture that a sprite at (x, y) covers, and the part of the sprite that falls in it."""
+    height, width = rgba.shape[:2]
+    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, SIZE), 0), max(min(y + height, SIZE), 0)
+    return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
+
+
+def paste(picture, rgba, x, y, light: np.ndarray | np.floating = LEVEL):
+    """Lay a sprite over ``picture`` (128, 128, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
+    window, part = overlap(rgba, x, y)
+    part = part * light
+    picture[window] = picture[window] * (1 - part[..., 3:]) + part[..., :3]

@@ -22,24 +22,24 @@ GRAY = 128
 class MaskedWorld:
     """Scenes of the tiny world, some of them empty: item i is the picture and its caption, `seen(i)` the mask."""
 
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed, self.name = count, seed, f"masked-{seed}"
+    def __init__(self, count: int, seed: int, world=world):
+        self.count, self.seed, self.name, self.world = count, seed, f"masked-{seed}", world
 
     def __len__(self) -> int:
         return self.count
 
     def scene(self, index: int):
         rng = np.random.default_rng([self.seed, index])
-        scene = world.random_scene(rng)
+        scene = self.world.random_scene(rng)
         if rng.random() < NOTHING_THERE:
-            scene = world.Scene((), place=scene.place, time=scene.time, style=scene.style, backdrop=scene.backdrop)
+            scene = self.world.Scene((), place=scene.place, time=scene.time, style=scene.style, backdrop=scene.backdrop)
         return scene
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        return world.render(self.scene(index)), self.captions(index, 1)[0]
+        return self.world.render(self.scene(index)), self.captions(index, 1)[0]
 
     def seen(self, index: int) -> np.ndarray:
-        return world.random_mask(np.random.default_rng([self.seed, index, 2]), self.scene(index))
+        return self.world.random_mask(np.random.default_rng([self.seed, index, 2]), self.scene(index))
 
     def captions(self, index: int, n: int) -> list[str]:
         rng = np.random.default_rng([self.seed, index, 1])

@@ -18,23 +18,23 @@ from difflab.train.runs import Product
 class WorldEdits:
     """Edits of the tiny world: item i is the picture after and the instruction; `seen(i)` is the picture before."""
 
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed, self.name = count, seed, f"edits-{seed}"
+    def __init__(self, count: int, seed: int, world=world):
+        self.count, self.seed, self.name, self.world = count, seed, f"edits-{seed}", world
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
-        edit = world.edit(self.seed, index)
-        return world.render(edit.after), edit.instruction
+        edit = self.world.edit(self.seed, index)
+        return self.world.render(edit.after), edit.instruction
 
     def seen(self, index: int) -> np.ndarray:
-        return world.render(world.edit(self.seed, index).before)
+        return self.world.render(self.world.edit(self.seed, index).before)
 
     def captions(self, index: int, n: int) -> list[str]:
-        edit = world.edit(self.seed, index)
+        edit = self.world.edit(self.seed, index)
         rng = np.random.default_rng([self.seed, index, 1])
-        return [edit.instruction] + [world.reworded(edit, rng) for _ in range(n - 1)]
+        return [edit.instruction] + [self.world.reworded(edit, rng) for _ in range(n - 1)]
 
 
 class FolderEdits(data.Folder):
