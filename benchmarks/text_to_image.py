@@ -18,8 +18,7 @@ import warnings
 import torch
 
 import difflab
-from difflab.cost import flops
-from difflab.cost import seconds as fastest
+from difflab.cost import flops, seconds as fastest
 from difflab.model import text_computed_once
 from difflab.parity import quietly, random_pipeline
 from difflab.samplers import dpmpp

@@ -213,8 +213,7 @@ def web(
 
     The book's live page runs them in the reader's browser.
     """
-    from difflab.export import read, seconds_a_step, table
-    from difflab.export import web as write
+    from difflab.export import read, seconds_a_step, table, web as write
 
     manifest = write(out, model, weights=weights)
     step = seconds_a_step(read(out, model))

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from difflab import clip as clip_room
-from difflab import world
+from difflab import clip as clip_room, world
 from difflab.clip import HUB, Clip, clip_score, join_towers, load, recall, search, similarity, tokens
 
 HELD_OUT = 900_000_003

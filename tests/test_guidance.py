@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from difflab import classifier_free_guidance, dpmpp, guide, noise, sample, text_to_latents
 from difflab.guidance import in_interval, rescale, rescaled

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 from difflab import instruct_pix2pix, instruct_pix2pix_to_latents, load, noise, parity, sample, world

@@ -3,8 +3,7 @@
 import diffusers
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from difflab import SAMPLERS, NoiseSchedule, ddim, ddpm, dpmpp, euler, from_diffusers, noise, sample
 from difflab.applications.inpaint import repaint

@@ -4,8 +4,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from difflab import NoiseSchedule, noise
 

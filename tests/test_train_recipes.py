@@ -143,8 +143,7 @@ def test_clip_loss_is_clips_loss():
 
 
 def test_the_loss_that_asks_for_sides(runs):
-    from difflab.train.recipes import clip
-    from difflab.train.recipes import tokenizer as tokens
+    from difflab.train.recipes import clip, tokenizer as tokens
 
     tokenizer = tokens.load(runs / "tokenizer")
     captions = ["a cat to the left of a dog", "a cat to the right of a dog", "a cat and a dog"]
@@ -184,8 +183,7 @@ def test_text_tower_alone(runs, tmp_path):
 
 
 def test_trimming_captions_changes_nothing(runs):
-    from difflab.train.recipes import clip
-    from difflab.train.recipes import tokenizer as tokens
+    from difflab.train.recipes import clip, tokenizer as tokens
 
     tokenizer = tokens.load(runs / "tokenizer")
     model = clip.join_towers(runs / "clip/clip").eval()

@@ -8,8 +8,6 @@ thread, as a browser will: what a reader is going to see can be measured here fi
 """
 
 from difflab.export.exported import read as read
-from difflab.export.fidelity import seconds_a_step as seconds_a_step
-from difflab.export.fidelity import table as table
-from difflab.export.folders import clip as clip
-from difflab.export.folders import pipeline as pipeline
+from difflab.export.fidelity import seconds_a_step as seconds_a_step, table as table
+from difflab.export.folders import clip as clip, pipeline as pipeline
 from difflab.export.page import web as web

@@ -16,9 +16,7 @@ from .nouns import (
     TIMES,
 )  # fmt: skip
 from .sprites import SIZE, overlap, source, sprite
-from .words import PLACE_PHRASES as PLACE_PHRASES
-from .words import article as article
-from .words import caption
+from .words import PLACE_PHRASES as PLACE_PHRASES, article as article, caption
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from difflab import judge as oracle
-from difflab import world
+from difflab import judge as oracle, world
 from difflab.train import data
 from difflab.train.loop import Result, fit, seeded
 from difflab.train.machine import start
