@@ -30,16 +30,14 @@ DPI = 144
 def grid(images, captions=None, columns=None, *, title=None, size=1.6, alt=None):
     """Show pictures in rows of `columns`, each with its caption below.
 
-    Args:
-        images: a list of pictures.
-        captions: as many strings, or None.
-        columns: pictures in a row; as square a grid as fits 6 columns when None.
-        title: a line above the grid.
-        size: the width of one picture, in inches.
-        alt: what the figure says to someone who cannot see it; made from the title and the captions when None.
+    images: a list of pictures.
+    captions: as many strings, or None.
+    columns: pictures in a row; as square a grid as fits 6 columns when None.
+    title: a line above the grid.
+    size: the width of one picture, in inches.
+    alt: what the figure says to someone who cannot see it; made from the title and the captions when None.
 
-    Raises:
-        ValueError: no pictures, a caption too many or too few, columns below 1, or something that is not a picture.
+    Raises ValueError for no pictures, a caption too many or too few, columns below 1, or something that is no picture.
     """
     figure = _grid_figure(images, captions, columns, title, size)
     return _html(figure, alt or _describe(len(images), captions, title))
@@ -53,12 +51,10 @@ def strip(images, labels=None, *, title=None, size=1.3, alt=None):
 def curves(x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False, size=(6.0, 3.2), alt=None):
     """Draw curves over a common x.
 
-    Args:
-        x: a sequence of N numbers.
-        lines: a dict from a curve's name to its N numbers.
+    x: a sequence of N numbers.
+    lines: a dict from a curve's name to its N numbers.
 
-    Raises:
-        ValueError: no curves, more curves than colors, or a curve whose length is not N.
+    Raises ValueError for no curves, more curves than colors, or a curve whose length is not N.
     """
     if not lines or len(lines) > len(COLORS):
         raise ValueError(f"curves draws 1 to {len(COLORS)} lines, got {len(lines)}: split them over two figures")
@@ -89,14 +85,12 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
 
     Blue is high and white is low; where some numbers are negative, white is 0, blue above and red below it.
 
-    Args:
-        values: R x C numbers, as a tensor, an array or lists.
-        rows, columns: R and C names.
-        decimals: digits after the point. Beyond 12 columns the numbers are left out.
-        size: the side of one cell, in inches.
+    values: R x C numbers, as a tensor, an array or lists.
+    rows, columns: R and C names.
+    decimals: digits after the point. Beyond 12 columns the numbers are left out.
+    size: the side of one cell, in inches.
 
-    Raises:
-        ValueError: values that are not R x C numbers.
+    Raises ValueError for values that are not R x C numbers.
     """
     values = np.asarray([[float(value) for value in row] for row in values])
     if values.shape != (len(rows), len(columns)) or not values.size:
@@ -143,16 +137,14 @@ def table(rows, columns: dict[str, str], caption: str) -> "Table":
     >>> show.table([("paste-back", 0.5, 17.2), ("nine channels", 0.8, 18.0)],
     ...            {"way": "", "obeyed": ".0%", "kept": ".1f dB"}, "Two ways to fill a hole.")
 
-    Args:
-        rows: lists of cells; the first names the row. A cell is text, a number, a number and its margin (0.82, 0.04), a
-            number and its interval (0.82, 0.78, 0.86), or None, which stays blank.
-        columns: from a column's name to the format of its numbers and, after a blank, their unit: ".1f dB" puts "dB"
-            beside the name. The percent sign of ".0%" goes there too. An empty format is for text.
-        caption: what the table shows, in words: it stands above.
+    rows: lists of cells; the first names the row. A cell is text, a number, a number and its margin (0.82, 0.04), a
+        number and its interval (0.82, 0.78, 0.86), or None, which stays blank.
+    columns: from a column's name to the format of its numbers and, after a blank, their unit: ".1f dB" puts "dB"
+        beside the name. The percent sign of ".0%" goes there too. An empty format is for text.
+    caption: what the table shows, in words: it stands above.
 
-    Raises:
-        ValueError: no rows, a row of more or fewer cells than there are columns, no caption, or a number that its
-            format does not fit.
+    Raises ValueError for no rows, a row of more or fewer cells than there are columns, no caption, or a number that its
+    format does not fit.
     """
     rows, formats = [list(row) for row in rows], [each.partition(" ")[0] for each in columns.values()]
     if not rows or any(len(row) != len(columns) for row in rows):
@@ -199,13 +191,11 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
 
     Every map is stretched from its own lowest to its own highest value: compare places within a map, not two maps.
 
-    Args:
-        pictures: as many pictures as maps, or one for all.
-        maps: (H, W) numbers of the picture's size each, as tensors or arrays; None shows the picture as it is.
-        labels, columns, title, size, alt: as in `grid`; one row when columns is None.
+    pictures: as many pictures as maps, or one for all.
+    maps: (H, W) numbers of the picture's size each, as tensors or arrays; None shows the picture as it is.
+    labels, columns, title, size, alt: as in `grid`; one row when columns is None.
 
-    Raises:
-        ValueError: a number of pictures that does not fit, or a map of another size than its picture.
+    Raises ValueError for a number of pictures that does not fit, or a map of another size than its picture.
     """
     pictures = as_pictures(pictures if isinstance(pictures, list | tuple) else [pictures], None)
     pictures = pictures * len(maps) if len(pictures) == 1 else pictures

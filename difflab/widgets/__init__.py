@@ -22,13 +22,11 @@ _number = itertools.count(1)  # of sliders, so that each has a name of its own o
 def slider(images, labels=None, *, width=256, alt=None):
     """Frames under a slider, in plain HTML: works in a notebook, in the built page and from a file, with no kernel.
 
-    Args:
-        images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
-        labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
-        width: the width on the page, in CSS pixels.
+    images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
+    labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
+    width: the width on the page, in CSS pixels.
 
-    Raises:
-        ValueError: no frames, a label too many or too few.
+    Raises ValueError for no frames, a label too many or too few.
     """
     from IPython.display import HTML
 
@@ -57,11 +55,10 @@ def slider(images, labels=None, *, width=256, alt=None):
 def explorer(draw, **controls):
     """Controls over pictures: whenever one is moved, `draw` is called with the values of all. Live where a kernel runs.
 
-    Args:
-        draw: a function of the controls' values that returns a list of pictures. A ValueError shows as one line;
-            anything else, and what is printed, shows as it comes.
-        controls: by the names of draw's parameters, an ipywidget or what `ipywidgets.interact` makes one of: a text,
-            (min, max, step), a list of choices, True. They begin at draw's own defaults, where it has them.
+    draw: a function of the controls' values that returns a list of pictures. A ValueError shows as one line;
+        anything else, and what is printed, shows as it comes.
+    controls: by the names of draw's parameters, an ipywidget or what `ipywidgets.interact` makes one of: a text,
+        (min, max, step), a list of choices, True. They begin at draw's own defaults, where it has them.
 
     Returns the panel, an ipywidgets.VBox, to be the last line of a cell. Where no kernel listens, as in the built book,
     the first pictures stand in its place, with a sentence that says so.
@@ -99,13 +96,12 @@ def explorer(draw, **controls):
 def painter(image, fill, *, strokes="", prompt="", width=320):
     """Paint a mask over a picture with the mouse, say what should be there, and see it filled in.
 
-    Args:
-        image: the picture.
-        fill: (picture, mask, prompt) -> a list of pictures; the mask is (H, W) bool. A ValueError shows as one line.
-        strokes: the drawing to begin with, as `difflab.masks.drawn` reads it. It stands in a text field, one stroke a
-            line: the mouse writes there, and so can you where no mouse can.
-        prompt: the words to begin with.
-        width: of the picture on the page, in CSS pixels.
+    image: the picture.
+    fill: (picture, mask, prompt) -> a list of pictures; the mask is (H, W) bool. A ValueError shows as one line.
+    strokes: the drawing to begin with, as `difflab.masks.drawn` reads it. It stands in a text field, one stroke a
+        line: the mouse writes there, and so can you where no mouse can.
+    prompt: the words to begin with.
+    width: of the picture on the page, in CSS pixels.
 
     Returns the panel, an ipywidgets.VBox, to be the last line of a cell. It needs no extension of Jupyter or Colab.
     Where no kernel listens, as in the built book, what it shows at first stands in its place, with a sentence.
