@@ -97,7 +97,15 @@ class Processor:
 
 
 @contextmanager
-def edit(unet, change, *, kind="cross", layers="", pictures=1, positions=math.inf):
+def edit(
+    unet: torch.nn.Module,
+    change: Callable[[torch.Tensor, Site], torch.Tensor],
+    *,
+    kind: str = "cross",
+    layers: str = "",
+    pictures: int | None = 1,
+    positions: float = math.inf,
+):
     """While this lasts, the attention of ``unet`` goes through ``change``. What was there comes back, whatever happens.
 
     unet: a diffusers network with attention layers.
@@ -136,7 +144,7 @@ def edit(unet, change, *, kind="cross", layers="", pictures=1, positions=math.in
             bound[name].set_processor(processor)
 
 
-def layers_of(unet, kind="cross", layers=""):
+def layers_of(unet: torch.nn.Module, kind: str = "cross", layers: str = "") -> dict[str, Any]:
     """The attention layers that an `edit` of this kind binds to: {name: layer}. Raises ValueError as `edit` does."""
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(KINDS)}")
@@ -167,7 +175,14 @@ def normalizes(layer):
 
 
 @contextmanager
-def record(unet, *, kind="cross", layers="", pictures=1, positions=math.inf):
+def record(
+    unet: torch.nn.Module,
+    *,
+    kind: str = "cross",
+    layers: str = "",
+    pictures: int | None = 1,
+    positions: float = math.inf,
+):
     """While this lasts, keep what attention does. Gives a dict: maps[layer][call] is (pictures, positions, tokens).
 
     The mean over the heads, on the CPU; with guidance, that of the text's half of the batch. Arguments and errors as

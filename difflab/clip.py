@@ -161,7 +161,7 @@ def load(name_or_folder="tiny", *, device=None):
     if path.exists():
         config = json.loads(path.read_text(encoding="utf-8"))
         colors = {"mean": tuple(config["image_mean"]), "std": tuple(config["image_std"])}
-    return Clip(tokenizer, model.to(device), **colors)
+    return Clip(tokenizer, torch.nn.Module.to(model, device), **colors)
 
 
 def join_towers(folder):

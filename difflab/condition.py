@@ -6,11 +6,12 @@ what is in them.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Condition = Tensor | tuple | Mapping
+Condition = Any  #: a tensor with the batch first, or a tuple or a mapping of such
 
 
 def join(*conditions: Condition) -> Condition:

@@ -148,7 +148,8 @@ def agreement(verdicts, scenes) -> dict[str, tuple[int, int]]:
     nouns are the scene's two. ``both sides``: each of two neighbors is the likeliest noun of its own half. ``color``:
     the color a caption names, or the natural one. ``place`` and ``time`` (not asked in space, nor of a sketch).
     """
-    score = dict.fromkeys(("noun", "both nouns", "both sides", "on", "wearing", "color", "place", "time"), (0, 0))
+    questions = ("noun", "both nouns", "both sides", "on", "wearing", "color", "place", "time")
+    score: dict[str, tuple[int, int]] = {question: (0, 0) for question in questions}
 
     def mark(question, right):
         hits, asked = score[question]

@@ -7,10 +7,11 @@ SDEdit needs. A sampler that draws noise takes it from ``generator``, never from
 """
 
 import inspect
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from difflab.checks import as_number, as_whole
 from difflab.schedule import NoiseSchedule
@@ -50,7 +51,7 @@ def randn(shape, generator, like=None):
     return noise if like is None else noise.to(like.device, like.dtype)
 
 
-def walk_down(timesteps, start=0):
+def walk_down(timesteps: Iterable[float], start: int = 0) -> tuple[tuple[Any, Any], ...]:
     """The walk through falling timesteps, from number ``start`` on: each leads to the one after it, the last to -1."""
     timesteps = [int(t) if t == int(t) else t for t in timesteps]  # some of diffusers' lie between two whole numbers
     says = f"a whole number from 0 to {len(timesteps)}: it leaves out that many of the first steps"
@@ -129,7 +130,7 @@ def dpmpp(schedule, num_inference_steps, *, generator=None, start=0):
         return alpha, sigma, alpha.log() - sigma.log()  # lambda: half the log of the signal to noise ratio
 
     def begin():
-        before = None  # lambda and x_0 of the step before
+        before: tuple[Tensor, Tensor] | None = None  # lambda and x_0 of the step before
 
         def step(x, s, eps):
             nonlocal before

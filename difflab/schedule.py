@@ -7,7 +7,7 @@ noise is in this table. The numbers are computed in float32, in the order diffus
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -31,6 +31,7 @@ class NoiseSchedule:
     timestep_spacing: str = "trailing"
     steps_offset: int = 0
     final_alpha_cumprod: float = 1.0
+    _table: torch.Tensor = field(init=False, repr=False)
 
     def __post_init__(self):
         abar = torch.as_tensor(self.alphas_cumprod, dtype=torch.float32).cpu()

@@ -12,12 +12,13 @@ import io
 import itertools
 import math
 import textwrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -108,7 +109,7 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
         values, cmap="RdBu" if signed else "Blues", vmin=-limit if signed else min(0.0, values.min()), vmax=limit
     )
     narrow = max(len(str(name)) for name in columns) * 0.09 < size
-    turned = {"rotation": 0} if narrow else {"rotation": 40, "ha": "left", "rotation_mode": "anchor"}
+    turned: dict[str, Any] = {"rotation": 0} if narrow else {"rotation": 40, "ha": "left", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(columns)), [str(name) for name in columns], fontsize=10, color=INK, **turned)
     axes.set_yticks(range(len(rows)), [str(name) for name in rows], fontsize=10, color=INK)
     axes.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
@@ -251,9 +252,8 @@ def save_sheet(sections, path):
     sections = [(title, as_pictures(images, captions), captions) for title, images, captions in sections]
     columns = max(len(images) for _, images, _ in sections)
     sheet = Figure(figsize=(1.7 * columns + 0.2, 2.45 * len(sections)), layout="constrained")
-    for part, (title, images, captions) in zip(
-        np.atleast_1d(sheet.subfigures(len(sections), 1)), sections, strict=True
-    ):
+    parts: Any = sheet.subfigures(len(sections), 1, squeeze=False)
+    for part, (title, images, captions) in zip(parts.ravel(), sections, strict=True):
         part.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
         _fill(part.subplots(1, columns, squeeze=False).ravel(), images, captions, 1.7)
     described = " ".join(_describe(len(images), captions, title) for title, images, captions in sections)
@@ -318,8 +318,8 @@ def _grid_figure(images, captions, columns, title, size):
     lines = max(text.count("\n") + 1 if text else 0 for text in wrapped)
     tallest = max(image.height / image.width for image in images)
     height = rows * (size * tallest + 0.19 * lines + 0.08) + (0.35 if title else 0.0)
-    sheet = Figure(figsize=(columns * size, height), layout="constrained")
-    sheet.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+    tight = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+    sheet = Figure(figsize=(columns * size, height), layout=tight)
     if title:
         sheet.suptitle(title, fontsize=12, color=INK, x=0.01, ha="left")
     _fill(sheet.subplots(rows, columns, squeeze=False).ravel(), images, captions, size)

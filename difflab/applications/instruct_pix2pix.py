@@ -6,6 +6,7 @@ scales.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,6 +120,7 @@ def two_scale_guidance(
 
     def guided(x, t):
         answers = predict_noise(torch.cat([x] * len(weights)), t, pictures, texts).chunk(len(weights))
-        return sum(weight * eps for weight, eps in zip(weights, answers, strict=True))
+        combined: Any = sum(weight * eps for weight, eps in zip(weights, answers, strict=True))
+        return combined
 
     return guided

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from difflib import SequenceMatcher
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -163,7 +164,8 @@ def prompt_to_prompt_to_latents(
         sampler=sampler,
         seed=as_seeds(seed, pairs) * 2,  # one for both of a pair
     )
-    timesteps, binds = asked.sampler.timesteps, dict(pictures=2 * pairs)
+    timesteps: tuple[int, ...] = asked.sampler.timesteps
+    binds: dict[str, Any] = dict(pictures=2 * pairs)
     crossed = first_timesteps("cross_replace_steps", cross_replace_steps, timesteps)
     own = first_timesteps("self_replace_steps", self_replace_steps, timesteps)
     cross_change = change(model.tokenizer, sources, targets)

@@ -122,6 +122,6 @@ def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
         parameters=[*signature.parameters.values(), progress], return_annotation="list[PIL.Image.Image]"
     )
     draw.__name__ = draw.__qualname__ = name
-    _, *details = to_latents.__doc__.split("\n\n", 1)
+    _, *details = (to_latents.__doc__ or "").split("\n\n", 1)
     draw.__doc__ = "\n\n".join([summary, *details])
     return draw

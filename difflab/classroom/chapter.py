@@ -80,7 +80,7 @@ def read_chapter(path: Path, checks: Path | None = None) -> Chapter:
 
 
 def _planted(path: Path) -> list[tuple[str, str, str]]:
-    return runpy.run_path(path)["WRONG"] if path.is_file() else []
+    return runpy.run_path(str(path))["WRONG"] if path.is_file() else []
 
 
 def with_private_checks(chapter: Chapter, folder: Path) -> Chapter:

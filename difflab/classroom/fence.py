@@ -12,12 +12,13 @@ import signal
 import struct
 import sys
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-try:
+resource: Any = None
+with suppress(ImportError):  # on Windows, which cannot grade, and can do the rest
     import resource
-except ImportError:  # Windows, which cannot grade, and can do the rest
-    resource = None
 
 ANSWER = "<the answer>"  # the file name that a student's code is compiled with
 LARGEST_FILE = 50_000_000  # bytes
@@ -136,7 +137,7 @@ def watch(scratch: Path, remember) -> None:
 
     There is no way back: Python has none for an audit hook.
     """
-    roots, scratch, busy = [str(path) for path in readable()], str(scratch.resolve()), []
+    roots, own, busy = [str(path) for path in readable()], str(scratch.resolve()), []
 
     def inside(path, folders):
         path = os.path.realpath(os.fsdecode(path))
@@ -149,13 +150,13 @@ def watch(scratch: Path, remember) -> None:
                 return False if path in (0, 1, 2) else "open (an inherited file)"
             writes = flags is not None and flags & (os.O_WRONLY | os.O_RDWR)
             return (
-                not inside(path, [scratch] if writes and path != os.devnull else [*roots, scratch]) and f"open {path!r}"
+                not inside(path, [own] if writes and path != os.devnull else [*roots, own]) and f"open {path!r}"
             )
         if event in PATHS:
             path = arguments[0]
-            return path is not None and not inside(path or ".", [*roots, scratch]) and f"{event} {path!r}"
+            return path is not None and not inside(path or ".", [*roots, own]) and f"{event} {path!r}"
         if event in CHANGES:
-            return not inside(arguments[0], [scratch]) and f"{event} {arguments[0]!r}"
+            return not inside(arguments[0], [own]) and f"{event} {arguments[0]!r}"
         if event.startswith((*PROCESSES, *OTHERS)):
             return event
         if event in FRAMES or (event == "object.__getattr__" and arguments[1] in FRAME_ATTRIBUTES):

@@ -194,4 +194,4 @@ def _score(name: str, points: float, why: str) -> float:
     outputs = [nbformat.v4.new_output("error", ename="AssertionError", evalue=why, traceback=[why])] if why else []
     cell = nbformat.v4.new_code_cell(outputs=outputs)
     cell.metadata["nbgrader"] = {"grade_id": name, "grade": True, "solution": False, "points": points}
-    return determine_grade(cell)[0]
+    return determine_grade(cell)[0] or 0.0

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from difflab.classroom.chapter import Chapter, Exercise
 
@@ -22,7 +23,7 @@ class Submission:
     folder: str  # the student's own: what feedback for this student is filed under
     student: str
     id: str  # the learning platform's number for the student, if the name of the file or folder tells it
-    chapter: Chapter | None = None  # None: not readable, or no chapter of these
+    chapter: Any = None  # a Chapter; None: not readable, or no chapter of these
     answers: dict[str, str] = field(default_factory=dict)  # by exercise; one that is not there was not found
     mended: list[str] = field(default_factory=list)  # what is wrong and does no harm
     broken: list[str] = field(default_factory=list)  # what is wrong and costs points, if nobody looks after it

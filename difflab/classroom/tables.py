@@ -9,6 +9,7 @@ import io
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 MOODLE = ["Full name", "First name", "Last name", "Username", "ID number", "Email address"]
@@ -95,14 +96,16 @@ def _people(results, roster):
     for number, row in enumerate(roster):
         for key in _keys(row):
             places.setdefault(key, set()).add(number)
-    found, strangers = {}, []
+    found: dict[Any, list] = {}
+    strangers = []
     for mine in own.values():
         student = mine[0]
         matches = next(
             (places[key] for key in (_plain(student["id"]), _plain(student["student"])) if key in places), set()
         )
         if len(matches) == 1:
-            found.setdefault(*matches, []).extend(mine)
+            (row,) = matches
+            found.setdefault(row, []).extend(mine)
         else:
             strangers.append((_stranger(student), mine))
     return [*((row, found.get(number, [])) for number, row in enumerate(roster)), *strangers], [p for p, _ in strangers]

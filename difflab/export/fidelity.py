@@ -20,9 +20,10 @@ def errors(model: LatentDiffusion, here: LatentDiffusion) -> dict[str, float]:
     latents: the same at the end of STEPS guided steps. pictures: the mean difference of a color, as a fraction of its
     range; pictures_p99: the same of the one in a hundred that differs most.
     """
-    prompts = list(PROMPTS[::2])
+    prompts: list[str] = list(PROMPTS[::2])
     ends = [final(text_to_latents(each, prompts, num_inference_steps=STEPS)) for each in (model, here)]
-    pictures = [np.stack(each.decode(end)) / 255 for each, end in zip((model, here), ends, strict=True)]
+    decoded = [each.decode(end) for each, end in zip((model, here), ends, strict=True)]
+    pictures = [np.stack([np.asarray(picture) for picture in each]) / 255 for each in decoded]
     differences = np.abs(pictures[0] - pictures[1])
     text, t = model.encode_text(prompts), len(model.schedule) // 2
     x = model.schedule.add_noise(ends[0], noise(ends[0].shape, 0), t)

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import Any
 
 import torch
 
@@ -61,7 +62,8 @@ def in_one_grid(probs, height, width):
     stretched = []
     for positions, maps in by_grid.items():
         coarser = round((height * width / positions) ** 0.5)
-        grid = sum(maps).transpose(1, 2).unflatten(-1, (height // coarser, width // coarser))  # B, 77, h, w
+        looked: Any = sum(maps)
+        grid = looked.transpose(1, 2).unflatten(-1, (height // coarser, width // coarser))  # B, 77, h, w
         stretched.append(torch.nn.functional.interpolate(grid, (height, width), mode="bilinear", align_corners=False))
     return sum(stretched) / len(probs)
 
@@ -83,7 +85,7 @@ def to_onnx(name, module, *example):
     """One module as an onnx.ModelProto that takes any number of pictures; all other sizes are the example's."""
     import onnx
 
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that shapes become constants (they are), and that there is a newer exporter
         torch.onnx.export(

@@ -39,7 +39,7 @@ def random_pipeline(
     scheduler.register_to_config(clip_sample=False)
     with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(seed)
-        pipeline = StableDiffusionPipeline(
+        parts: dict[str, Any] = dict(
             tokenizer=tokenizer,
             text_encoder=CLIPTextModel(small_text_config(tokenizer, unet["cross_attention_dim"])),
             vae=autoencoder(**vae),
@@ -47,9 +47,8 @@ def random_pipeline(
             scheduler=scheduler,
             safety_checker=None,
             feature_extractor=None,
-            requires_safety_checker=False,
         )
-        pipeline.save_pretrained(folder)
+        StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(folder)
     return Path(folder)
 
 
@@ -63,7 +62,7 @@ def random_xl_pipeline(folder, *, seed: int = 0) -> Path:
     scheduler.register_to_config(clip_sample=False, set_alpha_to_one=False)
     with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(seed)
-        pipeline = StableDiffusionXLPipeline(
+        parts: dict[str, Any] = dict(
             tokenizer=tokenizer,
             tokenizer_2=tokenizer,
             text_encoder=CLIPTextModel(small_text_config(tokenizer, 24)),
@@ -71,9 +70,8 @@ def random_xl_pipeline(folder, *, seed: int = 0) -> Path:
             vae=autoencoder(**SMALL_VAE, scaling_factor=0.13025),
             unet=UNet2DConditionModel(**SMALL_XL),
             scheduler=scheduler,
-            add_watermarker=False,
         )
-        pipeline.save_pretrained(folder)
+        StableDiffusionXLPipeline(**parts, add_watermarker=False).save_pretrained(folder)
     return Path(folder)
 
 

@@ -9,6 +9,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -86,7 +87,7 @@ def explorer(draw, **controls):
     still = f"<p>Live in the notebook: there, controls for {html.escape(names)} stand here and draw it anew.</p>"
 
     def with_pictures(**_):
-        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": first + still}
+        return (ipywidgets.VBox._repr_mimebundle_(panel) or {}) | {"text/html": first + still}
 
     if "google.colab" not in sys.modules:  # Colab is always live
         panel._repr_mimebundle_ = with_pictures
@@ -124,7 +125,8 @@ def painter(image, fill, *, strokes="", prompt="", width=320):
     wide = ipywidgets.Layout(width="32em")
     text = ipywidgets.Textarea(strokes, description="strokes", layout=wide, rows=4)
     words = ipywidgets.Text(prompt, description="prompt", layout=wide)
-    button, answer = ipywidgets.Button(description="fill in", button_style="primary"), ipywidgets.HTML()
+    button = ipywidgets.Button(description="fill in", button_style="primary")
+    answer: Any = ipywidgets.HTML()
 
     def filled(*_):
         try:
@@ -148,7 +150,7 @@ def painter(image, fill, *, strokes="", prompt="", width=320):
     still = "<p>Live in the notebook: there, a picture to paint on and a field for the prompt stand here.</p>"
 
     def with_pictures(**_):
-        return ipywidgets.VBox._repr_mimebundle_(panel) | {"text/html": answer.value + still}
+        return (ipywidgets.VBox._repr_mimebundle_(panel) or {}) | {"text/html": answer.value + still}
 
     if "google.colab" not in sys.modules:  # Colab is always live
         panel._repr_mimebundle_ = with_pictures

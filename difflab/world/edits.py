@@ -48,8 +48,9 @@ def edits(n, seed=0, *, kind=None, layout=first):
 def random_edit(rng, *, kind=None, layout=first):
     """Draw an edit from numpy Generator ``rng``; neither of its scenes shows anything held out of base training."""
     kind = kind or str(rng.choice(EDITS, p=SHARES))
+    draw = DRAW[kind]
     while True:
-        before, after, instruction = DRAW[kind](rng, layout)
+        before, after, instruction = draw(rng, layout)
         if before != after and not is_held_out(before) and not is_held_out(after) and layout.fits(after):
             return Edit(kind, instruction, before, after)
 
