@@ -1,5 +1,6 @@
 """The command line: what it writes, what it says, and how it fails."""
 
+import gc
 import os
 import pathlib
 import re
@@ -66,6 +67,16 @@ def test_draw_several_is_several_seeds(run, random_folder, tmp_path):
     run("draw", "cats", "--seed", 5, "--out", "one.png", *same)
     one, five, four = (PIL.Image.open(tmp_path / n).tobytes() for n in ("one.png", "new/cats-5.png", "new/cats-4.png"))
     assert one == five != four
+
+
+def test_no_garbage_is_collected_while_a_model_is_imported_and_again_afterward(run, monkeypatch):
+    def load(*_, **__):
+        assert not gc.isenabled()
+        raise ValueError("no model today")
+
+    monkeypatch.setattr("difflab.load", load, raising=False)
+    assert "no model today" in run("draw", "x").stderr
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,10 @@ def test_no_module_hides_a_function():
         difflab.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("command", ["import difflab", "import difflab.cli", "from difflab import world"])
+HELP = "import typer.testing; import difflab.cli; typer.testing.CliRunner().invoke(difflab.cli.app, ['--help'])"
+
+
+@pytest.mark.parametrize("command", ["import difflab", "import difflab.cli", HELP, "from difflab import world"])
 def test_the_door_is_light(command):
     """What the command line and a first import open must not wait for torch."""
     script = f"import sys; {command}; print(sorted({{'torch', 'diffusers', 'matplotlib'}} & set(sys.modules)))"
