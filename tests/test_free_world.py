@@ -237,7 +237,7 @@ def test_there_is_room():
     assert set(room(layout, captions=2, each=2, encode=lambda pictures: pictures[:, ::8, ::8])) >= {"latents"}
 
 
-def test_training_can_be_given_the_freer_world(tmp_path):
+def test_training_can_be_given_the_freer_world():
     from difflab.train import data
 
     training, unseen = data.open_data("free", seed=3)
@@ -246,3 +246,16 @@ def test_training_can_be_given_the_freer_world(tmp_path):
     picture, caption = training[5]
     assert np.array_equal(picture, sample.picture) and caption == sample.caption
     assert training.captions(5, 4)[0] == caption and len(training.captions(5, 4)) == 4
+
+
+def test_edits_and_holes_to_train_on_are_free_too():
+    from difflab.train.recipes import inpaint, pix2pix
+
+    edits, _ = pix2pix.TASK.open_data("free", seed=3)
+    edit = free.edit(3, 5)
+    assert np.array_equal(edits[5][0], world.render(edit.after)) and edits[5][1] == edit.instruction
+    assert np.array_equal(edits.seen(5), world.render(edit.before)) and edits.captions(5, 2)[0] == edit.instruction
+    holes, _ = inpaint.TASK.open_data("free", seed=3)
+    scenes = [holes.scene(i) for i in range(40)]
+    assert all(isinstance(scene.backdrop, int) for scene in scenes) and any(not scene.things for scene in scenes)
+    assert {edits.name, holes.name}.isdisjoint({task.TASK.open_data(seed=3)[0].name for task in (inpaint, pix2pix)})

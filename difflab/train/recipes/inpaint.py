@@ -4,6 +4,7 @@ Five more input channels: the mask (1 where the picture is to be filled in) and 
 painted gray, as in Stable Diffusion's inpainting checkpoints and diffusers' pipeline for them.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class MaskedWorld:
         rng = np.random.default_rng([self.seed, index])
         scene = self.world.random_scene(rng)
         if rng.random() < NOTHING_THERE:
-            scene = self.world.Scene((), place=scene.place, time=scene.time, style=scene.style, backdrop=scene.backdrop)
+            scene = replace(scene, things=(), relation="alone")
         return scene
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
