@@ -36,6 +36,8 @@ class PointNetwork(nn.Module):
     The time enters as sines and cosines of t, as in every diffusion U-Net.
     """
 
+    frequencies: Tensor  # (waves,)
+
     def __init__(self, num_train_timesteps: int = 1000, width: int = 128, depth: int = 3, waves: int = 6):
         super().__init__()
         self.num_train_timesteps = num_train_timesteps
@@ -69,7 +71,7 @@ class LabeledPointNetwork(PointNetwork):
 
 
 def train(
-    network: nn.Module,
+    network: PointNetwork,
     points: Tensor,
     schedule,
     *,
@@ -99,7 +101,7 @@ def train(
         hint = []
         if labels is not None:
             dropped = torch.rand(batch_size, generator=generator) < dropout
-            hint = [torch.where(dropped, network.no_label, labels[chosen])]
+            hint = [torch.where(dropped, torch.as_tensor(network.no_label), labels[chosen])]
         loss = F.mse_loss(network(schedule.add_noise(x0, noise, t), t, *hint), noise)
         optimizer.zero_grad()
         loss.backward()

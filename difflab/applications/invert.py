@@ -64,7 +64,7 @@ def ddim_inversion(schedule: NoiseSchedule, num_inference_steps: int, *, generat
     about x_s as if it were at timestep t: nearly the same where steps are small, and what diffusers'
     DDIMInverseScheduler does. Draws no noise; ``generator`` is accepted so that all samplers are called alike.
     """
-    upward = walk_down(schedule.timesteps(num_inference_steps), start)[::-1]
+    upward = walk_down(schedule.timesteps(num_inference_steps).tolist(), start)[::-1]
     below = dict(upward)
 
     def step(x, t, eps):

@@ -11,9 +11,10 @@ def student_version(teacher):
 
     The steps are those of `nbgrader generate_assignment`, without its database.
     """
+    from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader import preprocessors as nbgrader
 
-    notebook, resources = copy.deepcopy(teacher), {}
+    notebook, resources = copy.deepcopy(teacher), ResourcesDict()
     for step in (
         nbgrader.LockCells,
         nbgrader.ClearSolutions,
@@ -23,7 +24,7 @@ def student_version(teacher):
         nbgrader.ComputeChecksums,
         nbgrader.CheckCellMetadata,
     ):
-        notebook, resources = step().preprocess(notebook, resources)
+        notebook, resources = step().preprocess(notebook, ResourcesDict(resources))
     return notebook
 
 

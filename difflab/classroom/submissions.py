@@ -131,7 +131,7 @@ def _open(submission: Submission):
     return notebook
 
 
-def _grade_id(cell) -> str | None:
+def _grade_id(cell) -> Any:
     mark = cell.metadata.get("nbgrader") if isinstance(cell.get("metadata"), dict) else None
     return mark.get("grade_id") if isinstance(mark, dict) else None
 

@@ -74,7 +74,7 @@ def read(folder: str | Path, model: str | Path = "tiny") -> Exported:
     folder = Path(folder)
     entries = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
     contents = {name: unpacked(folder, entries[name]) for name in INPUTS}
-    return computed(load(model, device="cpu", dtype="float32"), contents)
+    return computed(load(str(model), device="cpu", dtype="float32"), contents)
 
 
 def unpacked(folder: Path, entry: dict) -> bytes:

@@ -35,7 +35,7 @@ def web(folder: str | Path, model: str | Path = "tiny", *, weights: str = "int8"
     """
     folder = Path(folder)
     check(folder, weights)
-    pipeline = load(model, device="cpu", dtype="float32")
+    pipeline = load(str(model), device="cpu", dtype="float32")
     check_model(pipeline)
     made = {name: shrunk(graph, weights).SerializeToString() for name, graph in graphs_of(pipeline).items()}
     with new_folder(folder) as new:

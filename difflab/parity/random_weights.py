@@ -22,7 +22,7 @@ SMALL_XL: dict[str, Any] = SMALL_UNET | dict(
 
 
 def random_pipeline(
-    folder, *, prediction_type: str = "epsilon", unet: dict = SMALL_UNET, vae: dict = SMALL_VAE, seed: int = 0
+    folder, *, prediction_type: Any = "epsilon", unet: dict = SMALL_UNET, vae: dict = SMALL_VAE, seed: int = 0
 ) -> Path:
     """Save a Stable Diffusion 1.5 with random weights; returns the folder.
 
@@ -80,13 +80,12 @@ def autoencoder(block_out_channels, **settings):
     from diffusers import AutoencoderKL
 
     blocks = len(block_out_channels)
-    return AutoencoderKL(
+    settings |= dict(
         block_out_channels=block_out_channels,
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
-        latent_channels=4,
-        **settings,
     )
+    return AutoencoderKL(latent_channels=4, **settings)
 
 
 def letters_tokenizer(folder):

@@ -3,6 +3,7 @@
 The truth for everything that changes existing pictures. As with scenes, a seed and an index determine an edit.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -133,7 +134,7 @@ def _style(rng, layout):
     return before, after, _instruction(rng, "style", before, after)
 
 
-DRAW = dict(zip(EDITS, (_time, _place, _swap, _recolor, _add, _remove, _style), strict=True))
+DRAW: dict[str, Callable] = dict(zip(EDITS, (_time, _place, _swap, _recolor, _add, _remove, _style), strict=True))
 
 
 def _with(things, i, thing):

@@ -109,7 +109,7 @@ def draw(pose):
     pen.ellipse([x - r * 1.05, y - r * 1.2, x + r * 1.05, y + r * 0.6], fill=hair)
     pen.ellipse([x - r, y - r * 0.95, x + r, y + r * 1.05], fill=skin)
     pen.pieslice([x - r * 1.05, y - r * 1.2, x + r * 1.05, y + r * 0.7], 190, 350, fill=hair)
-    pen.rounded_rectangle([x - r * 0.92, y - r * 0.28, x + r * 0.92, y + r * 0.3], r * 0.28, fill=red)
+    pen.rounded_rectangle([x - r * 0.92, y - r * 0.28, x + r * 0.92, y + r * 0.3], float(r * 0.28), fill=red)
     for eye in (-0.42, 0.42):
         pen.ellipse([x + (eye - 0.17) * r, y - 0.17 * r, x + (eye + 0.17) * r, y + 0.19 * r], fill=(40, 26, 30))
     pen.arc(

@@ -118,7 +118,8 @@ def _place(rng, relation, place, looks):
         return (Thing(**looks[0], x=x, y=y + 0.015, size=rider), seat)
     wearer = Thing(**looks[0], x=rng.uniform(0.4, 0.6), y=foot, size=_size(rng, names[0], 0.52, 0.62))
     x, y = anchor(wearer, NOUNS[names[0]].head or (0.5, 0.1))
-    hat = 0.5 if NOUNS[names[0]].head and abs(NOUNS[names[0]].head[0] - 0.5) < 0.05 else 0.42
+    head = NOUNS[names[0]].head
+    hat = 0.5 if head and abs(head[0] - 0.5) < 0.05 else 0.42
     hat_size = round(hat * wearer.size * SIZE / 2) * 2 / SIZE
     return (wearer, Thing(names[1], x=x, y=y + 0.28 * hat_size, size=hat_size))
 

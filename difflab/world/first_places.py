@@ -252,7 +252,7 @@ def city(rng, time):
             wall = np.multiply(
                 ((150, 160, 186), (176, 150, 150), (190, 176, 156), (120, 140, 176))[rng.integers(4)], 1.05 - 0.16 * row
             )
-            pen.rectangle([x, 0.68 * H - height, x + width, 0.68 * H], fill=lit(wall, time))
+            pen.rectangle((float(x), 0.68 * H - height, float(x + width), 0.68 * H), fill=lit(wall, time))
             for wy in np.arange(0.68 * H - height + 10, 0.68 * H - 18, 22):
                 for wx in np.arange(x + 7, x + width - 10, 17):
                     on = time != "day" and rng.random() < 0.5

@@ -51,7 +51,7 @@ def source(noun, color, pose, look=0):
     if noun == "superhero":
         rgba = figure.draw(pose)
     else:
-        with files(__package__).joinpath("sprites", f"{drawn.sprite}.png").open("rb") as file:
+        with files("difflab.world").joinpath("sprites", f"{drawn.sprite}.png").open("rb") as file:
             rgba = np.asarray(Image.open(file).convert("RGBA")).astype(np.float32) / 255
     rgb = rgba[..., :3]
     paint = color or drawn.paint
