@@ -1,7 +1,16 @@
-"""One rule for numbers, everywhere: bool is no number, numpy's scalars are; NaN and infinity are refused."""
+"""One rule for what is given, everywhere. Numbers: bool is none, numpy's scalars are; NaN and infinity are refused.
+Tensors: of floats, of the shape that is wanted, and finite throughout.
+
+``check_`` only checks; ``as_`` converts what it has checked.
+"""
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
+
+from torch import Tensor
+
+ABOVE_0 = math.ulp(0.0)  # the smallest number above 0: a ``low`` for what must not be 0
 
 
 def as_number(name: str, value, says: str = "a finite number", low: float = -math.inf, high: float = math.inf) -> float:
@@ -18,3 +27,37 @@ def as_whole(name: str, value, says: str = "a whole number", low: float = -math.
     if not isinstance(value, Integral):
         raise ValueError(f"{name}={value!r} must be {says}")
     return int(as_number(name, value, says, low, high))
+
+
+def as_seed(value, says: str = "a whole number from 0 up") -> int:
+    """The value as a seed for torch's generators. Raises ValueError for anything else."""
+    return as_whole("seed", value, says, 0, 2**63 - 1)
+
+
+def check_function(name: str, value, says: str) -> None:
+    """Raises ValueError, "name=value must be a function ``says``", for what cannot be called."""
+    if not isinstance(value, Callable):
+        raise ValueError(f"{name}={value!r} must be a function {says}")
+
+
+def check_tensor(name: str, value, *shape: int | str) -> None:
+    """Raises ValueError unless the value is a tensor of finite floats of this shape, or of any shape if none is given.
+
+    shape: a number stands for itself, a letter for any size: ``check_tensor("latents", latents, "B", 4, "h", "w")``.
+    """
+    fits = isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+    if fits and shape:
+        pairs = zip(value.shape, shape, strict=False)
+        fits = value.ndim == len(shape) and all(isinstance(axis, str) or size == axis for size, axis in pairs)
+    if not fits:
+        got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{name} is {got} and must be a tensor of floats ({', '.join(map(str, shape)) or 'any shape'})")
+    check_finite(name, value)
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Raises ValueError if a tensor holds NaN or infinity. Its ends are asked, which NaN takes over: a tenth of what a
+    softmax costs. A tensor on torch's meta device has no numbers to ask for."""
+    ends = tensor.detach().min(), tensor.detach().max()
+    if not tensor.is_meta and not all(math.isfinite(end) for end in ends):
+        raise ValueError(f"{name} holds NaN or infinity: look where it comes from")

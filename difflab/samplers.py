@@ -40,10 +40,10 @@ def randn(shape, generator, like=None):
     generator: one for the whole batch, or a list with one for each picture.
     like: a tensor whose device and dtype to take.
     """
-    if generator is None:
-        raise ValueError("this draws noise: pass generator=torch.Generator().manual_seed(0), or one for each picture")
     if isinstance(generator, torch.Generator):
         noise = torch.randn(shape, generator=generator)
+    elif not isinstance(generator, list | tuple) or not all(isinstance(each, torch.Generator) for each in generator):
+        raise ValueError("this draws noise: pass generator=torch.Generator().manual_seed(0), or one for each picture")
     elif len(generator) != shape[0]:
         raise ValueError(f"{len(generator)} generators for a batch of {shape[0]}: pass one, or one for each picture")
     else:
@@ -184,8 +184,9 @@ def by_name(sampler):
     """The sampler function of that name; a function of the same form is returned as it is."""
     if callable(sampler):
         return sampler
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler={sampler!r} is unknown: choose one of {', '.join(SAMPLERS)}")
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        known = ", ".join(SAMPLERS)
+        raise ValueError(f"sampler={sampler!r} is unknown: choose one of {known}, or pass a function of their form")
     return SAMPLERS[sampler]
 
 
