@@ -8,9 +8,11 @@ import math
 from collections.abc import Callable
 from numbers import Integral, Real
 
+import torch
 from torch import Tensor
 
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0: a ``low`` for what must not be 0
+LONGEST = 2**14  # pixels along one side of anything that is made: more is taken for a slip
 
 
 def as_number(name: str, value, says: str = "a finite number", low: float = -math.inf, high: float = math.inf) -> float:
@@ -34,6 +36,23 @@ def as_seed(value, says: str = "a whole number from 0 up") -> int:
     return as_whole("seed", value, says, 0, 2**63 - 1)
 
 
+def as_size(value, name: str = "size") -> tuple[int, int]:
+    """(height, width) in pixels, as ints. Raises ValueError for anything else."""
+    says = f"(height, width), whole numbers from 1 to {LONGEST}"
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{name}={value!r} must be {says}")
+    height, width = (as_whole(name, side, says, 1, LONGEST) for side in value)
+    return height, width
+
+
+def check_text(name: str, value) -> None:
+    """Raises ValueError unless the value is a str, and a text: without half of one of UTF-16's pairs."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name}={value!r} must be a str")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate): leave it out")
+
+
 def check_function(name: str, value, says: str) -> None:
     """Raises ValueError, "name=value must be a function ``says``", for what cannot be called."""
     if not isinstance(value, Callable):
@@ -51,13 +70,13 @@ def check_tensor(name: str, value, *shape: int | str) -> None:
         fits = value.ndim == len(shape) and all(isinstance(axis, str) or size == axis for size, axis in pairs)
     if not fits:
         got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"{name} is {got} and must be a tensor of floats ({', '.join(map(str, shape)) or 'any shape'})")
+        raise ValueError(f"{name} is {got} and must be a tensor of floats ({', '.join(map(str, shape)) or '...'})")
     check_finite(name, value)
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
     """Raises ValueError if a tensor holds NaN or infinity. Its ends are asked, which NaN takes over: a tenth of what a
     softmax costs. A tensor on torch's meta device has no numbers to ask for."""
-    ends = tensor.detach().min(), tensor.detach().max()
-    if not tensor.is_meta and not all(math.isfinite(end) for end in ends):
+    ends = torch.stack([tensor.detach().min(), tensor.detach().max()])
+    if not tensor.is_meta and not ends.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity: look where it comes from")

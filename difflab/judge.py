@@ -155,6 +155,8 @@ def agreement(verdicts, scenes) -> dict[str, tuple[int, int]]:
         hits, asked = score[question]
         score[question] = (hits + bool(right), asked + 1)
 
+    if len(verdicts) != len(scenes):
+        raise ValueError(f"{len(verdicts)} verdicts for {len(scenes)} scenes: give one for each")
     for verdict, scene in zip(verdicts, scenes, strict=True):
         names = [thing.noun for thing in scene.things]
         ranked = [word for word in verdict.nouns if word in NOUNS]
@@ -185,6 +187,8 @@ def obeyed(pictures, edits, judge: Judge | None = None) -> list[bool]:
     in decibels.
     """
     pictures = list(pictures)
+    if len(pictures) != len(edits):
+        raise ValueError(f"{len(pictures)} pictures for {len(edits)} edits: give one for each")
     return [
         _obeyed(verdict, picture, edit)
         for verdict, picture, edit in zip(look(pictures, judge), pictures, edits, strict=True)

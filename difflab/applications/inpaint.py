@@ -16,7 +16,7 @@ from torch import Tensor
 
 from difflab import masks
 from difflab.applications.request import pictures_of, request
-from difflab.checks import as_whole
+from difflab.checks import as_whole, check_function, check_tensor
 from difflab.condition import see_beside
 from difflab.guidance import guide
 from difflab.inputs import as_many
@@ -59,6 +59,7 @@ def inpaint_to_latents(
     Raises ValueError, before any work, for a mask of another size, an empty or a full one, a strength that leaves no
     step, a picture of another size or mode, and anything else that does not fit.
     """
+    check_function("shrink", shrink, "(mask, factor) -> mask: masks.touched")
     nine = takes_masks(model)
     pixels = model.as_pixels(image)  # B, 3, H, W
     asked = request(
@@ -71,6 +72,7 @@ def inpaint_to_latents(
         combine=combine,
         sampler=sampler,
         seed=seed,
+        channels=model.unet.config.in_channels,
         pictures=pixels,
         masks=masks.as_mask(mask, pixels.shape[-2:]),
     )
@@ -117,6 +119,9 @@ def paste_back(schedule: NoiseSchedule, clean: Tensor, mask: Tensor, noise: Tens
     clean: (B, 4, h, w), the picture's latent. mask: (B, 1, h, w), 1 in the hole; in between it blends.
     noise: (B, 4, h, w), N(0, I), the noise of the kept region.
     """
+    check_tensor("clean", clean, "B", "C", "h", "w")
+    check_tensor("mask", mask, "B", 1, "h", "w")
+    check_tensor("noise", noise, "B", "C", "h", "w")
 
     def after(step):
         kept = clean if step.t_next < 0 else schedule.add_noise(clean, noise, step.t_next)
@@ -143,8 +148,8 @@ def repaint(times: int = 4, jump: int = 1, sampler: str | Callable = "ddpm") -> 
     make = by_name(sampler)
     if make is dpmpp:
         raise ValueError("dpm++ remembers the step before, and after going back it is the wrong one: use ddpm or ddim")
-    says = "a whole number from 1 up"
-    times, jump = as_whole("times", times, says, 1), as_whole("jump", jump, says, 1)
+    says = "a whole number from 1 to 1000"
+    times, jump = as_whole("times", times, says, 1, 1000), as_whole("jump", jump, says, 1, 1000)
 
     def walk(schedule, num_inference_steps, *, generator=None, start=0):
         once = make(schedule, num_inference_steps, generator=generator, start=start)
