@@ -89,7 +89,7 @@ class Processor:
     def ask(self, probs):
         """What the change makes of these probabilities."""
         made = self.change(probs, Site(self.layer, self.kind, probs.shape[2], self.asked.get("t")))
-        if not isinstance(made, torch.Tensor) or made.shape != probs.shape:
+        if not isinstance(made, torch.Tensor) or made.shape != probs.shape or not made.is_floating_point():
             got = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
             wanted = tuple(probs.shape)
             raise ValueError(f"change returned {got} in {self.layer}: it must return probabilities of shape {wanted}")
@@ -149,6 +149,8 @@ def edit(
 def layers_of(unet: torch.nn.Module, kind: str = "cross", layers: str = "") -> dict[str, Any]:
     """The attention layers that an `edit` of this kind binds to: {name: layer}. Raises ValueError as `edit` does."""
     check_text("layers", layers)
+    if not isinstance(unet, torch.nn.Module):
+        raise ValueError(f"unet={unet!r} must be a network: pass model.unet")
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(KINDS)}")
     every = {name: layer for name, layer in unet.named_modules() if hasattr(layer, "is_cross_attention")}
@@ -211,6 +213,8 @@ def heat_map(maps, positions, size, *, picture=0, layers="", steps=slice(None)):
     """
     height, width = as_size((size, size) if isinstance(size, int) else size)
     check_text("layers", layers)
+    if not isinstance(maps, dict):
+        raise ValueError(f"maps={maps!r} must be what `record` gives: with record(model.unet) as maps")
     if not isinstance(steps, slice):
         raise ValueError(f"steps={steps!r} must be a slice: slice(3, 4) is the fourth step alone")
     chosen = [calls[steps] for name, calls in maps.items() if layers in name and calls[steps]]
@@ -251,10 +255,10 @@ def token_positions(tokenizer, prompt, word):
 
 def check_positions(positions, tokens):
     """Raises ValueError unless these are positions of some, but not all, of so many tokens."""
-    named = list(positions) if isinstance(positions, Collection) else [positions]
-    says = f"among the {tokens} tokens, from 0 to {tokens - 1}"
-    if not 0 < len({as_whole("position", each, says, 0, tokens - 1) for each in named}) < tokens:
-        raise ValueError(f"positions={named} must name some, but not all, of the {tokens} tokens from 0 up")
+    if not isinstance(positions, Collection) or not 0 < len(positions) < tokens:
+        raise ValueError(f"positions={positions!r} must name some, but not all, of the {tokens} tokens from 0 up")
+    for position in positions:
+        as_whole("position", position, f"one of the {tokens} tokens from 0 up", 0, tokens - 1)
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------

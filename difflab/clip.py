@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from difflab.checks import ABOVE_0, as_number, as_whole, check_tensor, check_text
+from difflab.checks import ABOVE_0, LONGEST, as_number, as_whole, check_tensor, check_text
 from difflab.inputs import as_arrays, as_prompts, warn_of_cut
 from difflab.loading import find_folder, load_part, no_progress_bars, pick_device, read_json, read_weights, verify
 
@@ -195,6 +195,7 @@ def join_towers(folder):
 
 def middle_square(image, side):
     """The picture scaled until its shorter side is `side`, and cut to the square in its middle."""
+    side = as_whole("side", side, "a whole number of pixels from 1 up", 1, LONGEST)
     width, height = image.size
     if min(width, height) != side:
         scaled = [int(side * n / min(width, height)) for n in (width, height)]

@@ -70,6 +70,14 @@ def as_arrays(images) -> list[np.ndarray]:
     return [np.asarray(image) for image in images]
 
 
+def as_array(image) -> np.ndarray:
+    """One picture, as in `as_arrays`. Raises ValueError for several, too."""
+    arrays = as_arrays(image)
+    if len(arrays) != 1:
+        raise ValueError(f"one picture is wanted here, and {len(arrays)} were given")
+    return arrays[0]
+
+
 def check_some(width: int, height: int) -> None:
     """Raises ValueError for a picture without a pixel."""
     if not width or not height:
@@ -82,10 +90,9 @@ def fit_image(image, size: int) -> Image.Image:
     image: PIL, in any mode and size, or a uint8 array. Warns of what was done to it; a picture that fits comes back as
     it is. Nothing else in this package resizes a picture. Raises ValueError for a size below 1 and for no picture.
     """
-    size = as_whole("size", size, "a whole number of pixels: pass model.image_size", 1)
+    size = as_whole("size", size, "a whole number of pixels: pass model.image_size", 1, LONGEST)
     if not isinstance(image, Image.Image):
-        (array,) = as_arrays(image)
-        image = Image.fromarray(array)
+        image = Image.fromarray(as_array(image))
     (width, height), mode, done = image.size, image.mode, []
     check_some(width, height)
     if mode != "RGB":

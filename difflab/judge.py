@@ -91,13 +91,11 @@ class Verdict(NamedTuple):
 @lru_cache(maxsize=1)
 def load_judge() -> Judge:
     """The trained oracle that ships with the package. Raises ValueError when its weight file is damaged."""
-    from safetensors.torch import load_file
-
-    from difflab.loading import verify
+    from difflab.loading import read_weights, verify
 
     verify(FOLDER)
     judge = Judge()
-    judge.load_state_dict({name: tensor.float() for name, tensor in load_file(FOLDER / "judge.safetensors").items()})
+    judge.load_state_dict({name: tensor.float() for name, tensor in read_weights(FOLDER / "judge.safetensors").items()})
     return judge.eval()
 
 

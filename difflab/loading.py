@@ -194,12 +194,12 @@ def read_index(folder):
     if not path.exists():
         raise ValueError(f"{str(folder)!r} is not a diffusers pipeline folder: it has no model_index.json")
     index = read_json(path)
-    wanted = (*PARTS, "scheduler", *(SECOND if "text_encoder_2" in index else ()))
-    missing = [part for part in wanted if part not in index or not (Path(folder) / part).is_dir()]
+    parts = (*PARTS, *(SECOND if "text_encoder_2" in index else ()))
+    missing = [part for part in (*parts, "scheduler") if part not in index or not (Path(folder) / part).is_dir()]
     if missing:
         raise ValueError(f"{str(folder)!r} is not a Stable Diffusion pipeline: it has no {', '.join(missing)}")
-    for part in wanted:
-        fitting = CLASSES.get(part.removesuffix("_2"), [index[part]])
+    for part in parts:
+        fitting = CLASSES[part.removesuffix("_2")]
         if index[part] not in fitting:
             names = " or ".join(".".join(names) for names in fitting)
             raise ValueError(f"{part} of {str(folder)!r} is {index[part]!r}, and only {names} fits")

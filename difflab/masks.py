@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from difflab.checks import ABOVE_0, LONGEST, as_number, as_size, as_whole, check_tensor, check_text
-from difflab.inputs import as_arrays
+from difflab.inputs import as_array, as_arrays
 
 
 def as_mask(masks, size=None):
@@ -135,7 +135,7 @@ def _along_columns(squared):
 
 def grow(mask, pixels):
     """The mask with ``pixels`` more of hole around it: (H, W) bool. A negative number shrinks it."""
-    pixels = as_number("pixels", pixels)
+    pixels = as_number("pixels", pixels, f"a number from -{LONGEST} to {LONGEST}", -LONGEST, LONGEST)
     if pixels < 0:
         return (distance(mask) > -pixels).numpy()
     kept = as_mask(mask)[0, 0] < 0.5
@@ -149,7 +149,8 @@ def soft_edge(mask, width):
     hole it stays 0, so whatever is composited with it leaves every kept pixel alone; in a hole narrower than twice
     the width it does not reach 1.
     """
-    width = as_number("width", width, "a number of pixels above 0; for a hard edge use the mask itself", ABOVE_0)
+    says = f"a number of pixels above 0, to {LONGEST}; for a hard edge use the mask itself"
+    width = as_number("width", width, says, ABOVE_0, LONGEST)
     u = (distance(mask) / width).clamp(max=1)
     return (u**2 * (3 - 2 * u)).numpy()
 
@@ -189,13 +190,14 @@ def extend(image, *, left=0, right=0, top=0, bottom=0):
     left, right, top, bottom: pixels to add on each side. The new ones repeat the nearest of the picture, so that there
     is no edge that an encoder could take for a thing.
     """
-    (pixels,) = as_arrays(image)
+    pixels = as_array(image)
     sides = dict(left=left, right=right, top=top, bottom=bottom)
     for side, more in sides.items():
         as_whole(side, more, f"a whole number of pixels, 0 to {LONGEST}", 0, LONGEST)
     if not any(sides.values()):
         raise ValueError("nothing to add: pass left, right, top or bottom, in pixels")
     border = ((top, bottom), (left, right))
+    as_size([size + sum(more) for size, more in zip(pixels.shape, border, strict=False)], "the new size")
     canvas = np.pad(pixels, (*border, (0, 0)), mode="edge")
     return Image.fromarray(canvas), np.pad(np.zeros(pixels.shape[:2], bool), border, constant_values=True)
 

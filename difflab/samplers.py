@@ -68,6 +68,7 @@ def first_step(num_inference_steps: int, strength: float) -> int:
     """
     says = "a number from 0 (the picture stays) to 1 (only the prompt counts)"
     strength = as_number("strength", strength, says, 0, 1)
+    as_whole("num_inference_steps", num_inference_steps, "a whole number from 1 up", 1)
     return num_inference_steps - int(num_inference_steps * strength)
 
 
@@ -183,6 +184,11 @@ SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm++": dpmpp, "euler": euler}
 def by_name(sampler):
     """The sampler function of that name; a function of the same form is returned as it is."""
     if callable(sampler):
+        try:
+            inspect.signature(sampler).bind(None, 1, generator=None, start=0)
+        except (TypeError, ValueError) as error:
+            form = "a function (schedule, num_inference_steps, *, generator, start)"
+            raise ValueError(f"sampler={sampler!r} must be {form}: {error}") from error
         return sampler
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
         known = ", ".join(SAMPLERS)

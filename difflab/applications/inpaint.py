@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from difflab import masks
-from difflab.applications.request import pictures_of, request
-from difflab.checks import as_whole, check_function, check_tensor
+from difflab.applications.request import check_model, pictures_of, request
+from difflab.checks import LONGEST, as_whole, check_function, check_tensor
 from difflab.condition import see_beside
 from difflab.guidance import guide
 from difflab.inputs import as_many
@@ -80,7 +80,9 @@ def inpaint_to_latents(
         raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none: the hole would stay")
     pixels, hole = asked.given.values()
     soft = blend if blend is None else as_soft(blend, hole, model.vae_scale_factor)  # B, 1, h, w
-    small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
+    small = shrink(hole, model.vae_scale_factor)  # B, 1, h, w
+    check_tensor("what shrink returned", small, len(hole), 1, "h", "w")
+    small = small.to(model.device)
 
     clean = model.encode_pixels(pixels)  # B, 4, h, w
     noise = asked.noise(like=clean)
@@ -135,6 +137,8 @@ def see_masked(predict_noise: Callable, mask: Tensor, masked_latent: Tensor) -> 
 
     predict_noise: ``model.predict_noise`` of a nine-channel model. mask: (B, 1, h, w). masked_latent: (B, 4, h, w).
     """
+    check_tensor("mask", mask, "B", 1, "h", "w")
+    check_tensor("masked_latent", masked_latent, "B", "C", "h", "w")
     return see_beside(predict_noise, torch.cat([mask, masked_latent], dim=1))
 
 
@@ -198,8 +202,10 @@ def outpaint(
         pixel space; farther in, every pixel stays as it was. 0 keeps them all, with a hard edge.
     settings: those of `inpaint`.
     """
-    overlap = as_whole("overlap", overlap, "a whole number of pixels, 0 or more", 0)
+    check_model(model)
+    overlap = as_whole("overlap", overlap, f"a whole number of pixels, 0 to {LONGEST}", 0, LONGEST)
     canvas, new = masks.extend(image, left=left, right=right, top=top, bottom=bottom)
+    model.as_pixels(canvas)  # too large, or of another size than a U-Net can halve: said before masks are measured
     hole = masks.grow(new, overlap)
     soft = masks.soft_edge(hole, overlap) if overlap else hole
     return masks.composite(canvas, inpaint(model, canvas, hole, prompt, blend=soft, seed=seed, **settings), soft)
