@@ -12,7 +12,7 @@ returns its input; `silence` and `swap` make two others.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from difflab.checks import as_whole
+from difflab.checks import as_size, as_whole, check_finite, check_function, check_text
 
 KINDS = ("cross", "self", "both")
 #: diffusers' processors that compute what ours does, by other means. Any other adds something that ours would lose.
@@ -89,10 +89,11 @@ class Processor:
     def ask(self, probs):
         """What the change makes of these probabilities."""
         made = self.change(probs, Site(self.layer, self.kind, probs.shape[2], self.asked.get("t")))
-        if not isinstance(made, torch.Tensor) or made.shape != probs.shape:
+        if not isinstance(made, torch.Tensor) or made.shape != probs.shape or not made.is_floating_point():
             got = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
             wanted = tuple(probs.shape)
             raise ValueError(f"change returned {got} in {self.layer}: it must return probabilities of shape {wanted}")
+        check_finite(f"what change returned in {self.layer}", made)
         return made
 
 
@@ -122,8 +123,9 @@ def edit(
     Raises ValueError when no layer fits, when a layer has a processor whose work would be lost (an IP-Adapter's, say),
     and, within, when the batch does not fit ``pictures`` or ``change`` returns another shape.
     """
-    if not callable(change):
-        raise ValueError(f"change={change!r} must be a function (probs, site) -> probs")
+    check_function("change", change, "(probs, site) -> probs")
+    if positions != math.inf:
+        as_whole("positions", positions, "a whole number from 1 up: the positions of the largest grid to edit", 1)
     if pictures is not None:
         as_whole("pictures", pictures, "a whole number from 1 up", 1)
     bound = layers_of(unet, kind, layers)
@@ -146,6 +148,9 @@ def edit(
 
 def layers_of(unet: torch.nn.Module, kind: str = "cross", layers: str = "") -> dict[str, Any]:
     """The attention layers that an `edit` of this kind binds to: {name: layer}. Raises ValueError as `edit` does."""
+    check_text("layers", layers)
+    if not isinstance(unet, torch.nn.Module):
+        raise ValueError(f"unet={unet!r} must be a network: pass model.unet")
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown: choose one of {', '.join(KINDS)}")
     every = {name: layer for name, layer in unet.named_modules() if hasattr(layer, "is_cross_attention")}
@@ -206,7 +211,10 @@ def heat_map(maps, positions, size, *, picture=0, layers="", steps=slice(None)):
     picture: which of the batch. layers: only those whose name contains this. steps: a slice, such as slice(0, 5).
     Raises ValueError when that leaves nothing, for positions that no token has, and for a size of another shape.
     """
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = as_size((size, size) if isinstance(size, int) else size)
+    check_text("layers", layers)
+    if not isinstance(maps, dict):
+        raise ValueError(f"maps={maps!r} must be what `record` gives: with record(model.unet) as maps")
     if not isinstance(steps, slice):
         raise ValueError(f"steps={steps!r} must be a slice: slice(3, 4) is the fourth step alone")
     chosen = [calls[steps] for name, calls in maps.items() if layers in name and calls[steps]]
@@ -215,8 +223,7 @@ def heat_map(maps, positions, size, *, picture=0, layers="", steps=slice(None)):
         raise ValueError(f"no map of layers={layers!r}, steps={steps}: recorded is {have}")
     pictures, _, tokens = chosen[0][0].shape
     check_positions(positions, tokens)
-    if not 0 <= picture < pictures:
-        raise ValueError(f"picture={picture} is not there: {pictures} were recorded, counted from 0")
+    as_whole("picture", picture, f"one that is there: {pictures} were recorded, counted from 0", 0, pictures - 1)
     stretched = []
     for calls in chosen:
         looked = torch.stack([probs[picture][:, positions].mean(-1) for probs in calls]).mean(0)  # h*w
@@ -225,7 +232,9 @@ def heat_map(maps, positions, size, *, picture=0, layers="", steps=slice(None)):
             raise ValueError(f"{len(looked)} positions do not form a grid of the shape {height} x {width}")
         grid = looked.reshape(1, 1, h, -1)
         stretched.append(F.interpolate(grid, (height, width), mode="bilinear", align_corners=False)[0, 0])
-    return torch.stack(stretched).mean(0)
+    heat = torch.stack(stretched).mean(0)
+    check_finite("maps", heat)
+    return heat
 
 
 def token_positions(tokenizer, prompt, word):
@@ -233,6 +242,8 @@ def token_positions(tokenizer, prompt, word):
 
     Position 0 is the start token. Raises ValueError if the prompt, as far as the encoder reads it, lacks the word.
     """
+    check_text("prompt", prompt)
+    check_text("word", word)
     tokens = tokenizer(prompt, truncation=True).input_ids
     wanted = tokenizer(word, add_special_tokens=False).input_ids
     starts = [i for i in range(len(tokens)) if wanted and tokens[i : i + len(wanted)] == wanted]
@@ -244,8 +255,10 @@ def token_positions(tokenizer, prompt, word):
 
 def check_positions(positions, tokens):
     """Raises ValueError unless these are positions of some, but not all, of so many tokens."""
-    if not 0 < len(set(positions)) < tokens or not all(0 <= p < tokens for p in positions):
-        raise ValueError(f"positions={list(positions)} must name some, but not all, of the {tokens} tokens from 0 up")
+    if not isinstance(positions, Collection) or not 0 < len(positions) < tokens:
+        raise ValueError(f"positions={positions!r} must name some, but not all, of the {tokens} tokens from 0 up")
+    for position in positions:
+        as_whole("position", position, f"one of the {tokens} tokens from 0 up", 0, tokens - 1)
 
 
 # -- changes ----------------------------------------------------------------------------------------------------------
@@ -270,7 +283,8 @@ def swap(first, second):
 
     It is the same as leaving the probabilities alone and exchanging the tokens' values.
     """
-    if len(first) != len(second) or set(first) & set(second):
+    both = [*first, *second] if isinstance(first, list) and isinstance(second, list) else []
+    if not both or len(first) != len(second) or len(set(map(str, both))) < len(both):
         raise ValueError(f"cannot swap positions {first} with {second}: two lists of one length, with none in common")
 
     def swapped(probs, site):

@@ -3,6 +3,7 @@
 import gc
 import pathlib
 import re
+import traceback
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -10,18 +11,30 @@ import typer
 from typer.core import TyperGroup
 
 from difflab.classroom.__main__ import app as classroom
+from difflab.files import check_file, check_folder, new_file
 from difflab.train.__main__ import app as train
 
 
 class _OneLineErrors(TyperGroup):
-    """Turn an expected error (a bad value, a file that is not there) into one line and exit status 1."""
+    """Turn an expected error (a bad value, a file that is not there) into one line and exit status 1.
+
+    What this package has not raised itself is no mistake of the user's: it is shown whole, as everything is by --debug.
+    """
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
         except (ValueError, OSError) as error:
+            if ctx.params["debug"] or not _expected(error):
+                raise
             typer.echo("error: " + " ".join(str(error).split()), err=True)
             raise typer.Exit(1) from error
+
+
+def _expected(error):
+    """Whether the error is the system's word on a file or the network, or was raised by a check in this package."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, OSError) or pathlib.Path(__file__).parent in pathlib.Path(frame.f_code.co_filename).parents
 
 
 app = typer.Typer(
@@ -39,7 +52,7 @@ Model = Annotated[
     str, typer.Option("--model", "-m", help="tiny (ships with difflab), sd15, sd21, or a pipeline folder.")
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps ...; the best one found when left out.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same picture, on every device.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same picture, on every device.")]
 
 
 def _version(asked: bool):
@@ -62,6 +75,9 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from, not its one line alone.")
+    ] = False,
 ):
     pass
 
@@ -70,7 +86,9 @@ def main(
 def draw(
     prompt: Annotated[str, typer.Argument(help="What to draw: 'a red car in the snow'.", show_default=False)],
     negative: Annotated[str, typer.Option(help="What to steer away from.")] = "",
-    steps: Annotated[int, typer.Option(help="Denoising steps: more is slower, and after some point no better.")] = 20,
+    steps: Annotated[
+        int, typer.Option(min=1, max=1000, help="Denoising steps: more is slower, and after some point no better.")
+    ] = 20,
     guidance: Annotated[
         float | None,
         typer.Option(help="How strongly to follow the text: 0 ignores it, 1 as trained, above 1 stronger."),
@@ -79,7 +97,9 @@ def draw(
     seed: Seed = 0,
     model: Model = "tiny",
     device: Device = None,
-    count: Annotated[int, typer.Option(help="How many pictures, with the seeds SEED, SEED + 1, ...")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many pictures, with the seeds SEED, SEED + 1, ...")
+    ] = 1,
     out: Annotated[
         pathlib.Path | None,
         typer.Option(help="The PNG file to write; a folder, or with several pictures the name that numbers follow."),
@@ -95,30 +115,36 @@ def draw(
 
       difflab draw "a photo of a lighthouse" --model sd15 --steps 30 --guidance 7.5
     """
-    if count < 1:
-        raise ValueError(f"--count is {count}: ask for at least 1 picture")
     paths = _paths(prompt, seed, count, out)
+    for path in paths:
+        check_file(path)
     from tqdm import tqdm
 
     import difflab
+    from difflab.guidance import as_scale
+    from difflab.inputs import as_prompts, as_seeds, check_said
+    from difflab.samplers import by_name
 
-    settings = {} if guidance is None else {"guidance_scale": guidance}
+    settings = {} if guidance is None else {"guidance_scale": as_scale(guidance)}
+    check_said(as_prompts(prompt), guidance)  # all this before a model is loaded, and perhaps downloaded
+    seeds = as_seeds(seed, count)
+    by_name(sampler)
     with _all_kept():
         pipeline = difflab.load(model, device=device)
     with tqdm(total=count * steps, desc="drawing", unit="step") as bar:
-        for number, path in enumerate(paths):
+        for own, path in zip(seeds, paths, strict=True):
             (picture,) = difflab.text_to_image(
                 pipeline,
                 prompt,
                 negative_prompt=negative,
                 num_inference_steps=steps,
                 sampler=sampler,
-                seed=seed + number,
+                seed=own,
                 progress=lambda step: bar.update(),
                 **settings,
             )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
+            with new_file(path) as new:
+                picture.save(new)
     for path in paths:
         typer.echo(path)
 
@@ -135,12 +161,12 @@ def demo(
     A row for every subject of the book: text, guidance, negative prompts, samplers, cross-attention, CLIP search, the
     latent, training.
     """
+    check_file(out)
     import difflab
     from difflab.demo import demo as draw_demo
 
     with _all_kept():
         pipeline = difflab.load(model, device=device)
-    out.parent.mkdir(parents=True, exist_ok=True)
     typer.echo(draw_demo(pipeline, out, seed))
 
 
@@ -164,17 +190,15 @@ def doctor():
 @app.command()
 def world(
     out: Annotated[pathlib.Path, typer.Option(help="The PNG file to write.")] = pathlib.Path("out/world.png"),
-    count: Annotated[int, typer.Option(help="How many scenes.")] = 30,
-    seed: Annotated[int, typer.Option(help="Which series of scenes: the same seed gives the same scenes.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many scenes.")] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Which series of scenes: the same seed gives the same scenes.")] = 0,
 ):
     """Draw a contact sheet of the tiny world: scenes as the model was shown them, each with its caption."""
-    if count < 1 or seed < 0:
-        raise ValueError(f"--count is {count} and --seed is {seed}: at least 1 scene, from a seed of 0 or above")
+    check_file(out)
     from difflab.show import save_grid
     from difflab.world import samples
 
     scenes = samples(count, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
     pictures, captions = [scene.picture for scene in scenes], [scene.caption for scene in scenes]
     typer.echo(save_grid(pictures, captions, out, columns=min(6, count)))
 
@@ -182,15 +206,18 @@ def world(
 @app.command()
 def report(
     out: Annotated[pathlib.Path, typer.Option(help="The folder for report.md and report.json.")] = pathlib.Path("book"),
-    captions: Annotated[int, typer.Option(help="How many held-out captions to draw, one picture each.")] = 500,
-    choosing: Annotated[int, typer.Option(help="How many other captions to choose the guidance scale on.")] = 60,
+    captions: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many held-out captions to draw, one picture each.")
+    ] = 500,
+    choosing: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many other captions to choose the guidance scale on.")
+    ] = 60,
 ):
     """Measure the shipped model: draw held-out captions and let the oracle say what is in the pictures.
 
     With the default numbers this takes some minutes on two cores.
     """
-    if captions < 1 or choosing < 1:
-        raise ValueError(f"--captions is {captions} and --choosing is {choosing}: both have to be at least 1")
+    check_folder(out)
     from tqdm import tqdm
 
     from difflab.report import total, write
@@ -217,6 +244,7 @@ def web(
 
     The book's live page runs them in the reader's browser.
     """
+    check_folder(out)
     from difflab.export import read, seconds_a_step, table, web as write
 
     manifest = write(out, model, weights=weights)

@@ -4,7 +4,6 @@
 whose text tower is the one inside Stable Diffusion 1.x. Every embedding is a unit vector: a dot product is a cosine.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from difflab.checks import ABOVE_0, LONGEST, as_number, as_whole, check_tensor, check_text
 from difflab.inputs import as_arrays, as_prompts, warn_of_cut
-from difflab.loading import find_folder, load_part, no_progress_bars, pick_device, verify
+from difflab.loading import find_folder, load_part, no_progress_bars, pick_device, read_json, read_weights, verify
 
 #: Short names for CLIP models on the Hugging Face hub.
 HUB = {"sd15": "openai/clip-vit-large-patch14"}
@@ -37,6 +37,9 @@ class Clip:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def __post_init__(self):
+        for mean, std in zip(self.mean, self.std, strict=True):
+            as_number("mean", mean)
+            as_number("std", std, "a number above 0", ABOVE_0)
         self.model.eval().requires_grad_(False)
 
     @property
@@ -90,6 +93,7 @@ class Tokens(NamedTuple):
 
 def tokens(tokenizer, prompt):
     """The pieces of a prompt that fit into the window, and what does not: ``cut`` is empty when everything fits."""
+    check_text("prompt", prompt)
     ids = tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
     room = tokenizer.model_max_length - 2  # a start and an end frame the words
     read = [tokenizer.bos_token_id, *ids[:room], tokenizer.eos_token_id]
@@ -97,7 +101,9 @@ def tokens(tokenizer, prompt):
 
 
 def similarity(a, b):
-    """Cosines between two lists of vectors: (A, d) and (B, d) -> (A, B)."""
+    """Cosines between two lists of vectors: (A, d) and (B, d) -> (A, B). Raises ValueError for anything else."""
+    check_tensor("a", a, "A", "d")
+    check_tensor("b", b, "B", a.shape[1])
     return F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
 
 
@@ -106,16 +112,16 @@ def search(queries, candidates, k=5):
 
     queries: (Q, d), candidates: (N, d), of texts or pictures alike. Raises ValueError unless k is 1 to N.
     """
-    if not 1 <= k <= len(candidates):
-        raise ValueError(f"k={k} of {len(candidates)} candidates: choose 1 to {len(candidates)}")
-    return tuple(similarity(queries, candidates).topk(k, dim=-1))
+    scores = similarity(queries, candidates)
+    k = as_whole("k", k, f"a whole number from 1 to {len(candidates)}, the number of candidates", 1, len(candidates))
+    return tuple(scores.topk(k, dim=-1))
 
 
 def recall(queries, candidates, k=1):
     """How often the i-th query finds the i-th candidate among its k nearest, 0 to 1; (N, d) each."""
+    _, found = search(queries, candidates, k)
     if len(queries) != len(candidates):
         raise ValueError(f"{len(queries)} queries and {len(candidates)} candidates: they must come in pairs")
-    _, found = search(queries, candidates, k)
     own = torch.arange(len(queries), device=found.device)
     return (found == own[:, None]).any(dim=1).float().mean().item()
 
@@ -159,24 +165,28 @@ def load(name_or_folder="tiny", *, device=None):
         tokenizer = load_part(words.parent, words.name, "transformers", "CLIPTokenizer", None)
     colors, path = {}, folder / "preprocessor_config.json"
     if path.exists():
-        config = json.loads(path.read_text(encoding="utf-8"))
-        colors = {"mean": tuple(config["image_mean"]), "std": tuple(config["image_std"])}
+        config = read_json(path)
+        colors = {name: config.get(f"image_{name}") for name in ("mean", "std")}
+        if not all(isinstance(three, list) and len(three) == 3 for three in colors.values()):
+            raise ValueError(f"{str(path)!r} must say image_mean and image_std, three numbers each")
     return Clip(tokenizer, torch.nn.Module.to(model, device), **colors)
 
 
 def join_towers(folder):
     """The CLIPModel, in float32, of a folder with `text_encoder`, `image_encoder` and `clip_head.safetensors`."""
-    from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPModel
 
     text = load_part(folder, "text_encoder", "transformers", "CLIPTextModel", None)
     vision = load_part(folder, "image_encoder", "transformers", "CLIPVisionModelWithProjection", None)
     configs = dict(text_config=text.config.to_dict(), vision_config=vision.config.to_dict())
     model = CLIPModel(CLIPConfig(**configs, projection_dim=text.config.projection_dim))
-    known = load_file(Path(folder) / "clip_head.safetensors")
+    known = read_weights(Path(folder) / "clip_head.safetensors")
     for part, prefix in ((text, "text_model."), (vision, "vision_model.")):
         known |= {n if n in model.state_dict() else prefix + n: v for n, v in part.state_dict().items()}
-    model.load_state_dict(known)
+    try:
+        model.load_state_dict(known)
+    except RuntimeError as error:
+        raise ValueError(f"the towers of {str(folder)!r} do not fit together ({error}): fetch it anew") from error
     return model.float()
 
 
@@ -185,6 +195,7 @@ def join_towers(folder):
 
 def middle_square(image, side):
     """The picture scaled until its shorter side is `side`, and cut to the square in its middle."""
+    side = as_whole("side", side, "a whole number of pixels from 1 up", 1, LONGEST)
     width, height = image.size
     if min(width, height) != side:
         scaled = [int(side * n / min(width, height)) for n in (width, height)]

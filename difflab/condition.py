@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from difflab.checks import check_function, check_tensor
+
 Condition = Any  #: a tensor with the batch first, or a tuple or a mapping of such
 
 
@@ -51,6 +53,9 @@ def see_beside(predict_noise: Callable, seen: Tensor) -> Callable:
     predict_noise: the same of a network with that many channels, such as ``model.predict_noise``.
     seen: (B, C, h, w), for each picture what is beside it, the same in every half of a guided batch.
     """
+
+    check_function("predict_noise", predict_noise, "(x, t, condition) -> eps: model.predict_noise")
+    check_tensor("seen", seen, "B", "C", "h", "w")
 
     def predict(x, t, condition, **more):
         return predict_noise(torch.cat([x, fill(seen, len(x)).to(x)], dim=1), t, condition, **more)

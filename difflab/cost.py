@@ -4,6 +4,8 @@ import time
 
 import torch
 
+from difflab.checks import as_whole, check_function
+
 
 def flops(module, *inputs):
     """Floating point operations of one call: {"convolution": n, "linear": n, ...}, attention in two kinds.
@@ -37,8 +39,8 @@ def flops(module, *inputs):
 @torch.inference_mode()
 def seconds(call, repeats=5):
     """How long ``call()`` takes: the shortest of ``repeats`` runs, so that a first call's preparations do not count."""
-    if repeats < 1:
-        raise ValueError(f"repeats={repeats} must be at least 1")
+    check_function("call", call, "of no arguments")
+    repeats = as_whole("repeats", repeats, "a whole number from 1 to 1000", 1, 1000)
     times = []
     for _ in range(repeats):
         began = time.perf_counter()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from difflab.checks import as_number
+from difflab.checks import as_number, check_function
 from difflab.condition import Condition, join
 
 LARGEST = 1000  # a scale: beyond it nothing but overflow is to be had
@@ -42,6 +42,8 @@ def classifier_free_guidance(
     combine: (eps_uncond, eps_cond, guidance_scale) -> eps, such as `guide` or `rescaled`.
     Both questions are asked in one call of twice the batch; at scale 0 or 1 only one of them matters and is asked.
     """
+    check_function("predict_noise", predict_noise, "(x, t, condition) -> eps: model.predict_noise")
+    check_function("combine", combine, "of two predictions and a scale: guide, rescaled(0.7)")
     scale_at = as_scales(guidance_scale)
     both = join(negative_condition, condition)  # 2B
 

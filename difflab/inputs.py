@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from difflab.checks import as_whole
+from difflab.checks import LONGEST, as_seed, as_whole, check_tensor, check_text
 from difflab.samplers import randn
 
 
@@ -25,7 +25,7 @@ def as_seeds(seed: int | list[int], count: int) -> list[int]:
         return list(range(first, first + count))
     if len(seed) != count:
         raise ValueError(f"{len(seed)} seeds for {count} pictures: pass one for each, or a single number")
-    return [as_whole("seed", each, says, 0, 2**63 - 1) for each in seed]
+    return [as_seed(each, says) for each in seed]
 
 
 def generators(seed: int | list[int], count: int) -> list[torch.Generator]:
@@ -34,12 +34,19 @@ def generators(seed: int | list[int], count: int) -> list[torch.Generator]:
 
 
 def noise(shape: tuple[int, ...], seed: int | list[int]) -> torch.Tensor:
-    """N(0, I) of shape (B, C, H, W), on the CPU: picture i from seed + i, or from the i-th seed of a list."""
+    """N(0, I) of shape (B, C, H, W), on the CPU: picture i from seed + i, or from the i-th seed of a list.
+
+    Raises ValueError for a shape or a seed that is none.
+    """
+    if not isinstance(shape, tuple | list) or not shape:
+        raise ValueError(f"shape={shape!r} must be several whole numbers: (B, C, H, W)")
+    shape = tuple(as_whole("shape", size, "of whole numbers from 1 up: (B, C, H, W)", 1, LONGEST) for size in shape)
     return randn(shape, generators(seed, shape[0]))
 
 
 def to_images(x: torch.Tensor) -> list[Image.Image]:
-    """Tensors (B, 3, H, W) in [-1, 1] -> a list of PIL pictures."""
+    """Tensors (B, 3, H, W) in [-1, 1] -> a list of PIL pictures. Raises ValueError for NaN, and for other shapes."""
+    check_tensor("x", x, "B", 3, "H", "W")
     x = ((x.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return [Image.fromarray(array) for array in x.permute(0, 2, 3, 1).cpu().numpy()]
 
@@ -59,7 +66,22 @@ def as_arrays(images) -> list[np.ndarray]:
         elif not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             what = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ValueError(f"a picture is a PIL image or a uint8 array (H, W, 3), not {what}")
+        check_some(*(image.size if isinstance(image, Image.Image) else image.shape[1::-1]))
     return [np.asarray(image) for image in images]
+
+
+def as_array(image) -> np.ndarray:
+    """One picture, as in `as_arrays`. Raises ValueError for several, too."""
+    arrays = as_arrays(image)
+    if len(arrays) != 1:
+        raise ValueError(f"one picture is wanted here, and {len(arrays)} were given")
+    return arrays[0]
+
+
+def check_some(width: int, height: int) -> None:
+    """Raises ValueError for a picture without a pixel."""
+    if not width or not height:
+        raise ValueError(f"the picture is {width} x {height}: there is nothing to see")
 
 
 def fit_image(image, size: int) -> Image.Image:
@@ -68,11 +90,11 @@ def fit_image(image, size: int) -> Image.Image:
     image: PIL, in any mode and size, or a uint8 array. Warns of what was done to it; a picture that fits comes back as
     it is. Nothing else in this package resizes a picture. Raises ValueError for a size below 1 and for no picture.
     """
-    size = as_whole("size", size, "a whole number of pixels: pass model.image_size", 1)
+    size = as_whole("size", size, "a whole number of pixels: pass model.image_size", 1, LONGEST)
     if not isinstance(image, Image.Image):
-        (array,) = as_arrays(image)
-        image = Image.fromarray(array)
+        image = Image.fromarray(as_array(image))
     (width, height), mode, done = image.size, image.mode, []
+    check_some(width, height)
     if mode != "RGB":
         image = image.convert("RGB")
         done.append("converted to RGB")
@@ -100,10 +122,13 @@ def warn_of_cut(tokenizer, prompts, window):
 
 
 def as_prompts(prompts: str | list[str]) -> list[str]:
-    """A prompt or several, as a list of str. Raises ValueError for anything else, and for none."""
+    """A prompt or several, as a list of str. Raises ValueError for anything else, for none, and for half a
+    character."""
     listed = [prompts] if isinstance(prompts, str) else prompts
     if not isinstance(listed, list | tuple) or not listed or not all(isinstance(p, str) for p in listed):
         raise ValueError(f"a prompt is a str or a list of str, not {prompts!r}")
+    for prompt in listed:
+        check_text("prompt", prompt)
     return list(listed)
 
 

@@ -91,13 +91,11 @@ class Verdict(NamedTuple):
 @lru_cache(maxsize=1)
 def load_judge() -> Judge:
     """The trained oracle that ships with the package. Raises ValueError when its weight file is damaged."""
-    from safetensors.torch import load_file
-
-    from difflab.loading import verify
+    from difflab.loading import read_weights, verify
 
     verify(FOLDER)
     judge = Judge()
-    judge.load_state_dict({name: tensor.float() for name, tensor in load_file(FOLDER / "judge.safetensors").items()})
+    judge.load_state_dict({name: tensor.float() for name, tensor in read_weights(FOLDER / "judge.safetensors").items()})
     return judge.eval()
 
 
@@ -155,6 +153,8 @@ def agreement(verdicts, scenes) -> dict[str, tuple[int, int]]:
         hits, asked = score[question]
         score[question] = (hits + bool(right), asked + 1)
 
+    if len(verdicts) != len(scenes):
+        raise ValueError(f"{len(verdicts)} verdicts for {len(scenes)} scenes: give one for each")
     for verdict, scene in zip(verdicts, scenes, strict=True):
         names = [thing.noun for thing in scene.things]
         ranked = [word for word in verdict.nouns if word in NOUNS]
@@ -185,6 +185,8 @@ def obeyed(pictures, edits, judge: Judge | None = None) -> list[bool]:
     in decibels.
     """
     pictures = list(pictures)
+    if len(pictures) != len(edits):
+        raise ValueError(f"{len(pictures)} pictures for {len(edits)} edits: give one for each")
     return [
         _obeyed(verdict, picture, edit)
         for verdict, picture, edit in zip(look(pictures, judge), pictures, edits, strict=True)

@@ -5,13 +5,17 @@
 
 import hashlib
 import json
+import os
+import re
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from os import PathLike, fspath
 from pathlib import Path
 
 import torch
 
+from difflab.checks import check_finite, check_text
 from difflab.model import LatentDiffusion, TwoTowers
 from difflab.schedule import NoiseSchedule
 
@@ -26,7 +30,15 @@ HUB = {
 }
 #: The tiny model for other tasks: the same parts, with an input layer and a LoRA from a folder beside it.
 ADDED = {"tiny-pix2pix": "pix2pix", "tiny-inpaint": "inpaint"}
-PARTS = ("tokenizer", "text_encoder", "vae", "unet")
+#: What a part may be, by library and class. Nothing else is loaded, whatever a model_index.json asks for: no code that
+#: comes with a model ever runs.
+CLASSES = {
+    "tokenizer": [["transformers", "CLIPTokenizer"], ["transformers", "CLIPTokenizerFast"]],
+    "text_encoder": [["transformers", "CLIPTextModel"], ["transformers", "CLIPTextModelWithProjection"]],
+    "vae": [["diffusers", "AutoencoderKL"], ["diffusers", "AutoencoderTiny"]],
+    "unet": [["diffusers", "UNet2DConditionModel"]],
+}
+PARTS = tuple(CLASSES)
 SECOND = ("tokenizer_2", "text_encoder_2")  # SDXL has these as well
 FILES = ["model_index.json", "scheduler/*", "tokenizer/*", "tokenizer_2/*"] + [
     f"{part}/{file}"
@@ -50,10 +62,10 @@ def pick_device(device=None):
     if device is None:
         return torch.device(here[0])
     try:
-        device = torch.device(device)
-    except RuntimeError as error:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"device={device!r} is not a device; this machine has: {', '.join(here)}") from error
-    full_name = f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
+    full_name = f"cuda:{found.index or 0}" if found.type == "cuda" else str(found).removesuffix(":0")
     if full_name not in here:
         raise ValueError(f"device={str(device)!r} is not on this machine, which has: {', '.join(here)}")
     return torch.device(full_name)
@@ -101,7 +113,7 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
     if name_or_folder in ADDED:
         add_inputs(parts["unet"], folder.parent / ADDED[name_or_folder])
     parts["vae"].to(memory_format=torch.channels_last)  # a quarter faster to decode with
-    config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
     kind = LatentDiffusion
     if "text_encoder_2" in parts:
         kind = partial(TwoTowers, silent_empty=index.get("force_zeros_for_empty_prompt", True))
@@ -133,13 +145,11 @@ def add_inputs(unet, folder):
     folder: holds conv_in.safetensors and pytorch_lora_weights.safetensors, trained on this very U-Net. Raises
     ValueError when a file is missing or damaged.
     """
-    from safetensors.torch import load_file
-
     verify(folder)
-    conv_in = load_file(folder / CONV_IN)
+    conv_in = read_weights(folder / CONV_IN)
     widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
     dtype = unet.dtype
-    lora = {name.removeprefix("unet."): weight.to(dtype) for name, weight in load_file(folder / LORA).items()}
+    lora = {name.removeprefix("unet."): weight.to(dtype) for name, weight in read_weights(folder / LORA).items()}
     unet.load_lora_adapter(lora, prefix=None)
     unet.fuse_lora()
     unet.unload_lora()
@@ -151,13 +161,16 @@ def find_folder(name_or_folder, hub, files):
     hub: short names and their repositories, besides "tiny" and what is ADDED to it. files: patterns of what is wanted
         of a repository.
     """
+    if not isinstance(name_or_folder, str | PathLike):
+        raise ValueError(f"a model is the name of one or the path of a folder, not {name_or_folder!r}: load('tiny')")
+    name = fspath(name_or_folder)
+    check_text("name_or_folder", name)
     if name_or_folder == "tiny" or name_or_folder in ADDED:
         return weights_folder()
-    if Path(name_or_folder).is_dir():
-        return Path(name_or_folder).resolve()
-    name = str(name_or_folder)
+    if name and os.path.isdir(name):  # unlike Path's, it takes a name that no file can have
+        return Path(name).resolve()
     repository = hub.get(name, name)
-    if repository.count("/") != 1 or repository.startswith((".", "/", "~")):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository, re.ASCII):
         raise ValueError(
             f"there is no model and no folder {name!r}: use tiny, {', '.join([*ADDED, *hub])}, the path of a "
             "folder, or a hub repository as owner/name"
@@ -180,15 +193,50 @@ def read_index(folder):
     path = Path(folder) / "model_index.json"
     if not path.exists():
         raise ValueError(f"{str(folder)!r} is not a diffusers pipeline folder: it has no model_index.json")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{str(path)!r} is damaged: it is not JSON ({error})") from error
-    wanted = (*PARTS, "scheduler", *(SECOND if "text_encoder_2" in index else ()))
-    missing = [part for part in wanted if part not in index or not (Path(folder) / part).is_dir()]
+    index = read_json(path)
+    parts = (*PARTS, *(SECOND if "text_encoder_2" in index else ()))
+    missing = [part for part in (*parts, "scheduler") if part not in index or not (Path(folder) / part).is_dir()]
     if missing:
         raise ValueError(f"{str(folder)!r} is not a Stable Diffusion pipeline: it has no {', '.join(missing)}")
+    for part in parts:
+        fitting = CLASSES[part.removesuffix("_2")]
+        if index[part] not in fitting:
+            names = " or ".join(".".join(names) for names in fitting)
+            raise ValueError(f"{part} of {str(folder)!r} is {index[part]!r}, and only {names} fits")
     return index
+
+
+def read_json(path):
+    """The dict in a JSON file. Raises ValueError if the file is missing or holds anything else."""
+    try:
+        read = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read ({error}): fetch the folder anew") from error
+    except ValueError as error:  # no JSON, or no text
+        raise ValueError(f"{str(path)!r} is damaged: it is not JSON ({error})") from error
+    if not isinstance(read, dict):
+        raise ValueError(f"{str(path)!r} is damaged: it holds {type(read).__name__} where a dict should be")
+    return read
+
+
+def read_weights(path):
+    """The tensors in a safetensors file, by name. Raises ValueError if it is missing or damaged, or holds NaN."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{str(path)!r} cannot be read ({error}): fetch it anew") from error
+    for name, weight in weights.items():
+        check_weight(name, weight, path)
+    return weights
+
+
+def check_weight(name, weight, where):
+    """Raises ValueError for a weight that holds NaN or infinity: what diverges in training may well be saved."""
+    if weight.numel():
+        check_finite(f"{name} of {str(where)!r}", weight)
 
 
 def verify(folder):
@@ -196,12 +244,15 @@ def verify(folder):
     sums = Path(folder) / "SHA256SUMS"
     if not sums.exists():
         raise ValueError(f"{str(folder)!r} has no SHA256SUMS: the installation is incomplete; install difflab again")
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, name = line.split(maxsplit=1)
-        path = Path(folder) / name.removeprefix("*")
-        if not path.exists():
+    text = sums.read_bytes().decode(errors="replace")
+    lines = [re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line) for line in text.splitlines()]
+    if not lines or None in lines:
+        raise ValueError(f"{str(sums)!r} is damaged: each line must be a sum and a file's name; fetch it anew")
+    for expected, name in (line.groups() for line in lines):
+        path = Path(folder) / name
+        if not path.is_file():
             raise ValueError(f"{str(path)!r} is missing: install difflab again, or fetch the file anew")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != expected.lower():
             raise ValueError(f"{str(path)!r} is damaged, its SHA-256 differs: install difflab again, or fetch it anew")
 
 
@@ -220,9 +271,7 @@ def no_progress_bars():
 
 
 def load_part(folder, part, library, class_name, dtype):
-    """One part of a pipeline, by the library and class its model_index.json names. Every weight has to be there."""
-    if library not in ("diffusers", "transformers"):
-        raise ValueError(f"{part} of {str(folder)!r} is a {library}.{class_name}: only diffusers and transformers fit")
+    """One part of a pipeline, by its library and class: from safetensors only, every weight there and finite."""
     kind = getattr(import_module(library), class_name)
     network = issubclass(kind, torch.nn.Module)  # or else a tokenizer
     arguments = {"use_safetensors": True, "output_loading_info": True} if network else {}
@@ -238,4 +287,6 @@ def load_part(folder, part, library, class_name, dtype):
     if info["missing_keys"]:  # the libraries leave such weights random, and only warn
         missing = f"{min(info['missing_keys'])}, {len(info['missing_keys'])} in all"
         raise ValueError(f"{part} of {str(folder)!r} lacks weights ({missing}): fetch the folder anew")
+    for name, weight in read.named_parameters():
+        check_weight(name, weight, Path(folder) / part)
     return read

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from difflab.checks import check_function, check_tensor
+from difflab.samplers import Sampler
+
 
 class Step(NamedTuple):
     """What one step of the loop leaves behind."""
@@ -23,7 +26,7 @@ class Step(NamedTuple):
 def sample(
     predict_noise: Callable[[Tensor, int], Tensor],
     x: Tensor,
-    sampler,
+    sampler: Sampler,
     *,
     after: Callable[[Step], Tensor] | None = None,
 ) -> Iterator[Step]:
@@ -33,7 +36,15 @@ def sample(
     x: (B, C, H, W), variance preserving, at noise level ``sampler.timesteps[0]``; N(0, I) for a full run.
     sampler: from `difflab.samplers`. What a solver remembers begins anew with every walk.
     after: Step -> x, replaces x after each step (inpainting's paste-back, blending); None leaves it alone.
+
+    Raises ValueError, before the first step, for an x that is not of finite floats and for what cannot be called.
     """
+    check_function("predict_noise", predict_noise, "(x, t) -> eps")
+    check_tensor("x", x)
+    if not isinstance(sampler, Sampler):
+        raise ValueError(f"sampler={sampler!r} must be one of difflab.samplers, made: ddim(model.schedule, 20)")
+    if after is not None:
+        check_function("after", after, "of one Step, that returns x, or None")
     advance = sampler.begin()
     for t, t_next in sampler.walk:
         eps = predict_noise(x, t)

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from difflab.inputs import as_arrays
+from difflab.checks import ABOVE_0, LONGEST, as_number, as_size, as_whole, check_tensor, check_text
+from difflab.inputs import as_array, as_arrays
 
 
-def as_mask(masks, size):
+def as_mask(masks, size=None):
     """One mask or a list of them -> float (B, 1, H, W) in [0, 1]: where to fill.
 
-    size: (H, W) of the pictures. Raises ValueError for a mask of another size, mode or range, for one without a hole,
-    and for one that keeps nothing.
+    size: (H, W) of the pictures, or None for that of the first mask.
+
+    Raises ValueError for a mask of another size, mode or range, for one without a hole, and for one that keeps nothing.
     """
     checked = as_weights(masks, size)
     if (checked.amax((1, 2, 3)) < 0.5).any():
@@ -26,15 +28,16 @@ def as_mask(masks, size):
     return checked
 
 
-def as_weights(masks, size):
+def as_weights(masks, size=None):
     """One soft mask or a list of them -> float (B, 1, H, W) in [0, 1]: how much of the fill to take, wherever it lies.
 
-    Raises ValueError for one of another size, mode or range.
+    size: as in `as_mask`. Raises ValueError for one of another size, mode or range.
     """
     masks = masks if isinstance(masks, list | tuple) else [masks]
     if not masks:
         raise ValueError("there is no mask: pass one for all pictures, or one for each")
-    return torch.stack([_one(mask, tuple(size)) for mask in masks])[:, None]  # B, 1, H, W
+    first = _one(masks[0], None if size is None else as_size(size))
+    return torch.stack([first, *(_one(mask, tuple(first.shape)) for mask in masks[1:])])[:, None]  # B, 1, H, W
 
 
 def _one(mask, size):
@@ -43,9 +46,9 @@ def _one(mask, size):
     if not isinstance(mask, Image.Image | np.ndarray | torch.Tensor):
         raise ValueError(f"a mask is a PIL picture or an array (H, W), not {type(mask).__name__}")
     array = np.asarray(mask)
-    if array.dtype != np.uint8 and array.dtype.kind not in "bf" or array.ndim != 2:
+    if array.dtype != np.uint8 and array.dtype.kind not in "bf" or array.ndim != 2 or not array.size:
         raise ValueError(f"a mask is an array (H, W) of bool, uint8 or floats, not {array.dtype} {array.shape}")
-    if array.shape != size:
+    if size and array.shape != size:
         (height, width), (h, w) = array.shape, size
         raise ValueError(f"the mask is {width} x {height} and the picture {w} x {h}; use mask.resize(({w}, {h}))")
     values = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
@@ -60,19 +63,20 @@ def drawn(strokes, size):
     strokes: "rectangle LEFT TOP RIGHT BOTTOM" or "brush WIDTH X Y X Y ...", in pixels; what is outside is cut off.
     size: (H, W). Raises ValueError, naming the line, for anything else. An empty drawing is an empty mask.
     """
-    canvas = Image.new("1", tuple(size)[::-1])
+    check_text("strokes", strokes)
+    canvas = Image.new("1", as_size(size)[::-1])
     pen = ImageDraw.Draw(canvas)
     for line in filter(str.strip, strokes.splitlines()):
         kind, *words = line.split()
         try:
-            numbers = [float(word) for word in words]
+            numbers = [as_number("pixels", float(word), "of a picture", -LONGEST, LONGEST) for word in words]
         except ValueError:
             numbers = []
         if kind == "rectangle" and len(numbers) == 4:
             (left, right), (top, bottom) = sorted(numbers[::2]), sorted(numbers[1::2])
             if right > left and bottom > top:
                 pen.rectangle((left, top, right - 1, bottom - 1), fill=1)
-        elif kind == "brush" and len(numbers) >= 3 and len(numbers) % 2:
+        elif kind == "brush" and len(numbers) >= 3 and len(numbers) % 2 and numbers[0] > 0:
             width, *points = numbers
             points = list(zip(points[::2], points[1::2], strict=True))
             pen.line(points, fill=1, width=round(width), joint="curve")
@@ -87,18 +91,27 @@ def drawn(strokes, size):
 
 
 def touched(mask, factor):
-    """A place of the latent is to be filled as soon as one of its pixels is: (B, 1, H, W) -> (B, 1, h, w)."""
+    """A position of the latent is to be filled as soon as one of its pixels is: (B, 1, H, W) -> (B, 1, h, w)."""
+    check_shrinking(mask, factor)
     return torch.nn.functional.max_pool2d((mask >= 0.5).float(), factor)
 
 
 def nearest(mask, factor):
     """The one pixel in the corner decides for all: diffusers' way, and Stable Diffusion's. Thin masks slip through."""
+    check_shrinking(mask, factor)
     return (mask >= 0.5).float()[..., ::factor, ::factor]
 
 
 def share(mask, factor):
-    """How much of each place is to be filled, from 0 to 1: a soft mask for blending in latent space."""
+    """How much of each position is to be filled, from 0 to 1: a soft mask for blending in latent space."""
+    check_shrinking(mask, factor)
     return torch.nn.functional.avg_pool2d(mask, factor)
+
+
+def check_shrinking(mask, factor):
+    """Raises ValueError unless these are masks as tensors, and how many pixels of theirs become one."""
+    check_tensor("mask", mask, "B", 1, "H", "W")
+    as_whole("factor", factor, "a whole number from 1 to the mask's side", 1, min(mask.shape[-2:]))
 
 
 # -- from a mask to another one ---------------------------------------------------------------------------------------
@@ -110,7 +123,7 @@ def distance(mask):
     mask: (H, W), as outside. Exact and Euclidean: the squared distance is a minimum along columns, then along rows
     (Felzenszwalb and Huttenlocher 2012).
     """
-    hole = as_mask(mask, np.asarray(mask).shape[:2])[0, 0] >= 0.5
+    hole = as_mask(mask)[0, 0] >= 0.5
     return _along_columns(_along_columns(torch.where(hole, torch.inf, 0.0)).T).T.sqrt()
 
 
@@ -122,10 +135,10 @@ def _along_columns(squared):
 
 def grow(mask, pixels):
     """The mask with ``pixels`` more of hole around it: (H, W) bool. A negative number shrinks it."""
-    mask = np.asarray(mask)
+    pixels = as_number("pixels", pixels, f"a number from -{LONGEST} to {LONGEST}", -LONGEST, LONGEST)
     if pixels < 0:
         return (distance(mask) > -pixels).numpy()
-    kept = ~(mask if mask.dtype == bool else mask >= 0.5 * (255 if mask.dtype == np.uint8 else 1))
+    kept = as_mask(mask)[0, 0] < 0.5
     return ~(distance(kept) > pixels).numpy()
 
 
@@ -136,8 +149,8 @@ def soft_edge(mask, width):
     hole it stays 0, so whatever is composited with it leaves every kept pixel alone; in a hole narrower than twice
     the width it does not reach 1.
     """
-    if not width > 0:
-        raise ValueError(f"width={width} must be above 0; for a hard edge use the mask itself")
+    says = f"a number of pixels above 0, to {LONGEST}; for a hard edge use the mask itself"
+    width = as_number("width", width, says, ABOVE_0, LONGEST)
     u = (distance(mask) / width).clamp(max=1)
     return (u**2 * (3 - 2 * u)).numpy()
 
@@ -177,14 +190,14 @@ def extend(image, *, left=0, right=0, top=0, bottom=0):
     left, right, top, bottom: pixels to add on each side. The new ones repeat the nearest of the picture, so that there
     is no edge that an encoder could take for a thing.
     """
-    (pixels,) = as_arrays(image)
+    pixels = as_array(image)
     sides = dict(left=left, right=right, top=top, bottom=bottom)
     for side, more in sides.items():
-        if isinstance(more, bool) or not isinstance(more, int) or more < 0:
-            raise ValueError(f"{side}={more!r} must be a whole number of pixels, 0 or more")
+        as_whole(side, more, f"a whole number of pixels, 0 to {LONGEST}", 0, LONGEST)
     if not any(sides.values()):
         raise ValueError("nothing to add: pass left, right, top or bottom, in pixels")
     border = ((top, bottom), (left, right))
+    as_size([size + sum(more) for size, more in zip(pixels.shape, border, strict=False)], "the new size")
     canvas = np.pad(pixels, (*border, (0, 0)), mode="edge")
     return Image.fromarray(canvas), np.pad(np.zeros(pixels.shape[:2], bool), border, constant_values=True)
 

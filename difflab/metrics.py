@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.inputs import as_arrays
+from difflab.checks import as_number, check_finite, check_tensor
+from difflab.inputs import as_array, as_arrays
 from difflab.masks import as_mask
 
 
@@ -27,6 +28,8 @@ def psnr(pictures, originals, where=None, least: float = 0.0) -> Tensor:
         raise ValueError(f"psnr compares pictures of one shape, got {tuple(pictures.shape)}, {tuple(originals.shape)}")
     error = ((pictures.clamp(-1, 1) - originals) ** 2).mean(1)  # B, H, W
     counts = torch.ones_like(error) if where is None else as_counts(where).to(error)
+    check_finite("where", counts)
+    least = as_number("least", least, "a fraction of the pixels, from 0 to 1", 0, 1)
     if counts.shape != error.shape:
         raise ValueError(f"where must be {tuple(error.shape)}, one yes or no for each pixel, not {tuple(counts.shape)}")
     error = (error * counts).sum((1, 2)) / counts.sum((1, 2))  # B
@@ -39,7 +42,7 @@ def seam(picture, mask) -> float:
 
     picture: a PIL image or a uint8 array (H, W, 3). mask: as everywhere in `difflab.masks`, with a hole, and not full.
     """
-    (pixels,) = as_arrays(picture)
+    pixels = as_array(picture)
     hole = as_mask(mask, pixels.shape[:2])[0, 0].numpy() >= 0.5
     pixels = pixels.astype(np.float32)
     steps = [
@@ -58,10 +61,7 @@ def seam_ratio(pictures, truths, masks) -> float:
 def as_tensor(pictures) -> Tensor:
     """Pictures as floats (B, 3, H, W) in [-1, 1]. Raises ValueError for anything else, and for two sizes."""
     if isinstance(pictures, Tensor):
-        if pictures.ndim != 4 or not pictures.is_floating_point():
-            raise ValueError(
-                f"a tensor of pictures is floats (B, 3, H, W), not {pictures.dtype} {tuple(pictures.shape)}"
-            )
+        check_tensor("pictures", pictures, "B", "C", "H", "W")
         return pictures.float()
     arrays = as_arrays(pictures)
     if len({array.shape for array in arrays}) > 1:

@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difflab.checks import ABOVE_0, as_number, check_function, check_tensor
 from difflab.condition import Condition
 from difflab.inputs import as_arrays, as_prompts, to_images, warn_of_cut
-from difflab.schedule import NoiseSchedule
+from difflab.schedule import NoiseSchedule, check_timesteps
+
+MOST = 64  # times as many pixels as a model was made for: more in one picture would fill the memory first
 
 
 @dataclass(eq=False)
@@ -40,6 +43,7 @@ class LatentDiffusion:
     def __post_init__(self):
         if self.prediction_type not in ("epsilon", "v_prediction"):
             raise ValueError(f"prediction_type={self.prediction_type!r} is not supported: epsilon or v_prediction")
+        as_number("scaling_factor", self.vae.config.scaling_factor, "a number above 0, in the VAE's config", ABOVE_0)
         for part in (self.text_encoder, self.vae, self.unet):
             if part.dtype != self.dtype:
                 part.to(self.dtype)
@@ -84,7 +88,8 @@ class LatentDiffusion:
         return self.encode_pixels(self.as_pixels(images))
 
     def encode_pixels(self, x):
-        """Pixels (B, 3, H, W) in [-1, 1] -> latents (B, 4, h, w), as `encode_image` does."""
+        """Pixels (B, 3, H, W) in [-1, 1] -> latents (B, 4, h, w), as `encode_image` does. NaN is a ValueError."""
+        check_tensor("x", x, "B", 3, "H", "W")
         encoded = self.vae.encode(x.to(self.device, self.vae.dtype))
         z = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
         config = self.vae.config
@@ -95,7 +100,11 @@ class LatentDiffusion:
         return to_images(self.decode_pixels(latents))
 
     def decode_pixels(self, latents):
-        """Latents (B, 4, h, w) -> pixels (B, 3, H, W), in [-1, 1] or a little beyond, as `decode` rounds them."""
+        """Latents (B, 4, h, w) -> pixels (B, 3, H, W), in [-1, 1] or a little beyond, as `decode` rounds them.
+
+        Raises ValueError for NaN in them, and for another shape.
+        """
+        check_tensor("latents", latents, "B", self.vae.config.latent_channels, "h", "w")
         config = self.vae.config
         z = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0)
         return self.vae.decode(z.to(self.device, self.vae.dtype), return_dict=False)[0]
@@ -107,19 +116,25 @@ class LatentDiffusion:
             channels. t: a timestep, 0 to T - 1, or a tensor (B,) of them.
         condition: from `encode_text`. unet_arguments: passed on (ControlNet's residuals, say).
         A v-prediction v = sqrt(abar) eps - sqrt(1 - abar) x_0 is turned into eps (Salimans and Ho 2022, 2202.00512).
-        Raises ValueError when x has not as many channels as the U-Net sees.
+        Raises ValueError when x has not as many channels as the U-Net sees, and for a t that is no timestep.
         """
-        if x.shape[1] != self.unet.config.in_channels:
-            raise ValueError(
-                f"this U-Net sees {self.unet.config.in_channels} channels and was given {x.shape[1]}: one that sees 4 "
-                "is for text_to_image and most else, 8 for instruct_pix2pix, 9 for inpaint; load the model that fits"
-            )
+        self.check_channels(x.shape[1])
+        check_timesteps(t, 0, len(self.schedule) - 1)
         unet_arguments |= self.as_unet_arguments(condition)
         out = self.unet(x.to(self.dtype), t, return_dict=False, **unet_arguments)[0].to(x.dtype)
         if self.prediction_type == "epsilon":
             return out
         abar = self.schedule.alpha_bar(t, like=x)
         return abar.sqrt() * out + (1 - abar).sqrt() * x[:, : out.shape[1]]
+
+    def check_channels(self, channels: int) -> None:
+        """Raises ValueError unless the U-Net sees so many channels."""
+        if channels != self.unet.config.in_channels:
+            raise ValueError(
+                f"this U-Net sees {self.unet.config.in_channels} channels and was given {channels}: one that sees 4 is "
+                "for text_to_image and most else, 8 for instruct_pix2pix, load('tiny-pix2pix') or "
+                "load('sd15-pix2pix'), 9 for inpaint, load('tiny-inpaint') or load('sd15-inpaint')"
+            )
 
     def as_unet_arguments(self, condition: Condition) -> dict:
         """The condition under the names that the U-Net gives its parts."""
@@ -134,19 +149,25 @@ class LatentDiffusion:
         >>> painter = difflab.load("tiny-inpaint").seeing(see_masked, mask, masked_latent)
         >>> difflab.sdedit(painter, picture, "a cat on a sofa")
         """
+        check_function("see", see, "(predict_noise, *seen) -> predict_noise")
         looking = copy.copy(self)
         looking.predict_noise = see(self.predict_noise, *seen)
+        looking.check_channels = lambda channels: None  # ``see`` adds channels, or does not: the U-Net will say so
         return looking
 
     def as_pixels(self, images):
-        """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1]. ValueError on a wrong size or mode."""
+        """Pictures as the network wants them: float (B, 3, H, W) in [-1, 1].
+
+        Raises ValueError for another mode, a side that the U-Net cannot halve as often as it does, and a picture of
+        more than `MOST` times the pixels that the model was made for.
+        """
         arrays = as_arrays(images)
         step = self.vae_scale_factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
         for height, width, _ in (array.shape for array in arrays):
-            if width % step or height % step or not width or not height:
-                size = self.image_size
+            size = self.image_size
+            if width % step or height % step or width * height > MOST * size**2:
                 raise ValueError(
-                    f"the picture is {width} x {height}; both sides must be multiples of {step}: "
+                    f"the picture is {width} x {height}; both sides must be multiples of {step}, and not too large: "
                     f"this model was made for {size} x {size}, use image.resize(({size}, {size}))"
                 )
         if len({array.shape for array in arrays}) > 1:

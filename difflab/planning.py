@@ -133,7 +133,7 @@ def plan(name="sd15", *, device=None, dtype=None):
     machine has. Memory: the weights in the precision that computes, and twice what one picture at a time keeps alive.
     Raises ValueError for an unknown name, device or dtype.
     """
-    if name not in PUBLISHED and name not in SHIPPED:
+    if not isinstance(name, str) or name not in {*SHIPPED, *PUBLISHED}:
         raise ValueError(f"there is no plan for {name!r}: ask for one of {', '.join([*SHIPPED, *PUBLISHED])}")
     device = pick_device(device)
     first = str(pick_dtype(dtype, device)).removeprefix("torch.")

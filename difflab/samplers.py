@@ -40,10 +40,10 @@ def randn(shape, generator, like=None):
     generator: one for the whole batch, or a list with one for each picture.
     like: a tensor whose device and dtype to take.
     """
-    if generator is None:
-        raise ValueError("this draws noise: pass generator=torch.Generator().manual_seed(0), or one for each picture")
     if isinstance(generator, torch.Generator):
         noise = torch.randn(shape, generator=generator)
+    elif not isinstance(generator, list | tuple) or not all(isinstance(each, torch.Generator) for each in generator):
+        raise ValueError("this draws noise: pass generator=torch.Generator().manual_seed(0), or one for each picture")
     elif len(generator) != shape[0]:
         raise ValueError(f"{len(generator)} generators for a batch of {shape[0]}: pass one, or one for each picture")
     else:
@@ -68,6 +68,7 @@ def first_step(num_inference_steps: int, strength: float) -> int:
     """
     says = "a number from 0 (the picture stays) to 1 (only the prompt counts)"
     strength = as_number("strength", strength, says, 0, 1)
+    as_whole("num_inference_steps", num_inference_steps, "a whole number from 1 up", 1)
     return num_inference_steps - int(num_inference_steps * strength)
 
 
@@ -183,9 +184,15 @@ SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm++": dpmpp, "euler": euler}
 def by_name(sampler):
     """The sampler function of that name; a function of the same form is returned as it is."""
     if callable(sampler):
+        try:
+            inspect.signature(sampler).bind(None, 1, generator=None, start=0)
+        except (TypeError, ValueError) as error:
+            form = "a function (schedule, num_inference_steps, *, generator, start)"
+            raise ValueError(f"sampler={sampler!r} must be {form}: {error}") from error
         return sampler
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler={sampler!r} is unknown: choose one of {', '.join(SAMPLERS)}")
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        known = ", ".join(SAMPLERS)
+        raise ValueError(f"sampler={sampler!r} is unknown: choose one of {known}, or pass a function of their form")
     return SAMPLERS[sampler]
 
 

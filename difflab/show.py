@@ -20,6 +20,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from difflab.checks import ABOVE_0, as_number, as_whole
+from difflab.files import new_file
+
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
@@ -98,6 +101,8 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
         raise ValueError(
             f"values have shape {values.shape}: give one for each of {len(rows)} rows, {len(columns)} columns"
         )
+    decimals = as_whole("decimals", decimals, "a whole number from 0 to 12", 0, 12)
+    size = as_number("size", size, "a number of inches above 0, to 100", ABOVE_0, 100)
     signed = values.min() < 0
     limit = np.abs(values).max() or 1.0
     sheet = Figure(
@@ -209,6 +214,8 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
 def overlay(picture, one):
     """One heat map (H, W) over one picture of that size, as a picture: see `heat`."""
     picture, one = as_picture(picture), np.asarray(one, dtype=float)
+    if not np.isfinite(one).all():
+        raise ValueError("the map holds NaN or infinity: look where it comes from")
     if one.shape != (picture.height, picture.width):
         raise ValueError(f"a map of {one.shape} does not lie over a picture {picture.height} x {picture.width}")
     level = (one - one.min()) / (np.ptp(one) or 1.0)
@@ -256,20 +263,20 @@ def save_sheet(sections, path):
     for part, (title, images, captions) in zip(parts.ravel(), sections, strict=True):
         part.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
         _fill(part.subplots(1, columns, squeeze=False).ravel(), images, captions, 1.7)
-    described = " ".join(_describe(len(images), captions, title) for title, images, captions in sections)
-    sheet.savefig(
-        path, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": described}
-    )
-    return path
+    return _save(sheet, path, " ".join(_describe(len(images), captions, title) for title, images, captions in sections))
 
 
 def save_grid(images, captions, path, columns=None, *, title=None, size=1.6):
     """Write what `grid` shows to `path`, with the same arguments; returns the path."""
     sheet = _grid_figure(images, captions, columns, title, size)
-    described = _describe(len(images), captions, title)
-    sheet.savefig(
-        path, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": described}
-    )
+    return _save(sheet, path, _describe(len(images), captions, title))
+
+
+def _save(sheet, path, described):
+    """Write a sheet as PNG, whole or not at all; returns the path."""
+    settings = dict(dpi=DPI, facecolor="white", bbox_inches="tight", metadata={"Description": described})
+    with new_file(path) as new:
+        sheet.savefig(new, format="png", **settings)
     return path
 
 
@@ -311,8 +318,8 @@ def _grid_figure(images, captions, columns, title, size):
     images = as_pictures(images, captions)
     if columns is None:
         columns = min(6, math.ceil(math.sqrt(len(images))) if len(images) > 4 else len(images))
-    if columns < 1:
-        raise ValueError(f"columns is {columns}: at least 1 picture has to be in a row")
+    columns = as_whole("columns", columns, "a whole number from 1 to 1000: pictures in a row", 1, 1000)
+    size = as_number("size", size, "a number of inches above 0, to 100", ABOVE_0, 100)
     rows = math.ceil(len(images) / columns)
     wrapped = [_wrap(caption, size) for caption in captions] if captions is not None else [""]
     lines = max(text.count("\n") + 1 if text else 0 for text in wrapped)

@@ -1,5 +1,6 @@
 """Models the tests share. Loaded once; no test may change them without putting back what was there."""
 
+import contextlib
 import functools
 import http.server
 import json
@@ -65,6 +66,23 @@ def v_folder(tmp_path_factory):
 def random_model(random_folder):
     """The random miniature, loaded: fast, and its pictures mean nothing."""
     return difflab.load(random_folder, device="cpu")
+
+
+@pytest.fixture
+def full_disk():
+    """Within `full_disk(n)` the system refuses every byte of a file beyond the first n, as a full disk does."""
+    resource = pytest.importorskip("resource")  # Windows has no such limits
+
+    @contextlib.contextmanager
+    def full(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return full
 
 
 @pytest.fixture

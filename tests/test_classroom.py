@@ -94,6 +94,18 @@ def test_a_notebook_without_exercises_is_refused(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
     with pytest.raises(ValueError, match="has no exercises"):
         release([tmp_path / "empty.ipynb"], tmp_path / "out")
+
+
+def test_a_disk_that_is_full_leaves_the_old_sheets(tmp_path, full_disk):
+    first = release([SECOND], tmp_path)
+    before = [path.read_bytes() for path in first]
+    with full_disk(1000), pytest.raises(OSError):
+        release([SECOND], tmp_path)
+    assert [path.read_bytes() for path in first] == before
+    assert not list(tmp_path.rglob(".*"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is there and is no folder"):
+        release([SECOND], tmp_path / "file")
     assert not (tmp_path / "out").exists()
 
 
@@ -478,7 +490,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch):
         ("verify", "nowhere", "--notebook", str(SECOND)): "is not a folder",
         ("verify", "empty", "--notebook", str(SECOND)): "there is nothing in",
         ("verify", "empty"): "no folder notebooks here",
-        ("grade", "empty", "--seconds", "0"): "--seconds is 0",
+        ("grade", "empty", "--seconds", "nan"): "--seconds=nan must be a number above 0",
         ("release", "nothing.ipynb"): "there is no chapter",
     }.items():
         result = CliRunner().invoke(cli.app, ["classroom", *arguments])

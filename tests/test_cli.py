@@ -83,28 +83,87 @@ def test_no_garbage_is_collected_while_a_model_is_imported_and_again_afterward(r
     "arguments, said",
     [
         (("draw", "x", "--model", "nope"), "nope"),
-        (("draw", "x", "--count", 0), "--count is 0"),
+        (("draw", "x", "--model", ""), "no model and no folder"),
         (("draw", "x", "--out", "picture.xyz"), "picture.xyz"),
         (("draw", "x", "--device", "abacus"), "abacus"),
-        (("draw", "x", "--seed", -1, "--model", "FOLDER"), "-1"),
-        (("draw", "x", "--steps", 0, "--model", "FOLDER"), "0"),
-        (("draw", "x", "--sampler", "dice", "--model", "FOLDER"), "dice"),
-        (("draw", " ", "--model", "FOLDER"), "empty"),
-        (("world", "--count", 0), "--count is 0"),
-        (("report", "--captions", 0), "--captions is 0"),
+        (("draw", "x", "--device", "cpu:5"), "cpu:5"),
+        (("draw", "x", "--seed", 10**20), "seed=1"),
+        (("draw", "x", "--guidance", "nan"), "guidance_scale=nan"),
+        (("draw", "x", "--guidance", "1e300"), "guidance_scale=1e+300"),
+        (("draw", "x", "--sampler", "dice"), "dice"),
+        (("draw", " "), "empty"),
+        (("draw", b"\xff"), "half a character"),
+        (("draw", "x", "--out", "mine/x.png"), "'mine' is there and is no folder"),
+        (("draw", "x", "--out", "folder.png/x.png", "--count", 2), "folder.png/x-0.png' is there and is no file"),
+        (("demo", "--out", "."), "'.' is there and is no file"),
+        (("demo", "--out", "mine/x.png"), "'mine' is there and is no folder"),
+        (("world", "--out", "folder.png"), "'folder.png' is there and is no file"),
+        (("report", "--out", "mine"), "'mine' is there and is no folder"),
+        (("export", "web", "--out", "mine"), "'mine' is there and is no folder"),
+        (("classroom", "release", "--out", "mine", "x.ipynb"), "'mine' is there and is no folder"),
     ],
 )
-def test_an_error_is_one_line_and_a_status(run, random_folder, tmp_path, arguments, said):
-    result = run(*(random_folder if argument == "FOLDER" else argument for argument in arguments))
+def test_an_error_is_one_line_and_a_status_before_any_work(run, monkeypatch, tmp_path, arguments, said):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "folder.png" / "x-0.png").mkdir(parents=True)
+    monkeypatch.setattr("difflab.model.LatentDiffusion.__post_init__", lambda *_: pytest.fail("a model was loaded"))
+    arguments = [os.fsdecode(argument) if isinstance(argument, bytes) else argument for argument in arguments]
+    result = run(*arguments)
     assert result.exit_code == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and said in errors[0]
     assert "Traceback" not in result.output
-    assert not list(tmp_path.rglob("*.png"))
+    assert {path.name for path in tmp_path.rglob("*")} == {"mine", "folder.png", "x-0.png"}
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_an_unknown_option_is_refused(run):
-    assert run("draw", "x", "--colour", "red").exit_code == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("draw", "x", "--colour", "red"),
+        ("draw", "x", "--count", 0),
+        ("draw", "x", "--count", 10**12),
+        ("draw", "x", "--count", 1.5),
+        ("draw", "x", "--steps", 0),
+        ("draw", "x", "--steps", 1001),
+        ("draw", "x", "--seed", -1),
+        ("draw", "x", "--guidance", "much"),
+        ("demo", "--seed", -1),
+        ("world", "--count", 0),
+        ("world", "--count", 10**9),
+        ("world", "--seed", -1),
+        ("report", "--captions", 0),
+        ("report", "--choosing", 10**9),
+    ],
+)
+def test_an_option_that_is_none_is_refused(run, tmp_path, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2 and "Error: " in result.stderr and not list(tmp_path.iterdir())
+
+
+def test_debug_shows_where_an_error_comes_from(run):
+    with pytest.raises(ValueError, match="picture.xyz"):
+        run("--debug", "draw", "x", "--out", "picture.xyz")
+
+
+def test_a_fault_of_the_program_is_shown_whole(run, monkeypatch):
+    """A ValueError that no check of this package raised is not turned into one line, as if the user had erred."""
+    monkeypatch.setattr("difflab.world.samples", lambda count, seed: [int("x")])
+    with pytest.raises(ValueError, match="invalid literal"):
+        run("world", "--count", 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("draw", "cats", "--steps", 1, "--device", "cpu", "--model"), ("world", "--count", 1)],
+    ids=lambda c: c[0],
+)
+def test_a_disk_that_is_full_leaves_the_old_picture(run, random_folder, tmp_path, full_disk, command):
+    (tmp_path / "old.png").write_bytes(b"old")
+    with full_disk(1000):
+        result = run(*command, *([random_folder] if command[0] == "draw" else []), "--out", "old.png")
+    assert result.exit_code == 1 and result.stderr.splitlines()[-1].startswith("error: ")
+    assert (tmp_path / "old.png").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_world_writes_a_sheet(run, tmp_path):
@@ -140,8 +199,11 @@ def test_doctor_fails_when_something_is_wrong(run, monkeypatch):
 def test_the_command_in_a_process_of_its_own(tmp_path):
     """As a shell sees it: the status, and nothing but the error on standard error."""
     environment = os.environ | {"PYTHONPATH": str(pathlib.Path(cli.__file__).parent.parent)}
-    command = [sys.executable, "-m", "difflab.cli", "draw", "x", "--count", "0"]
+    command = [sys.executable, "-m", "difflab.cli", "draw", "x", "--out", "x.xyz"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: --count is 0") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: --out is 'x.xyz'") and done.stderr.count("\n") == 1
     assert done.stdout == ""
+    command.insert(3, "--debug")
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("Traceback") and "in _paths" in done.stderr

@@ -1,4 +1,4 @@
-"""InstructPix2Pix: three questions in one call and no more than needed, sound input."""
+"""InstructPix2Pix: three questions in one call and no more than needed."""
 
 import numpy as np
 import pytest
@@ -137,46 +137,6 @@ def test_the_shipped_model_sees_the_picture():
     )
     errors = [[((a - b) ** 2).mean() for b in arrays(before)] for a in edited]
     assert np.argmin(errors, axis=1).tolist() == [0, 1, 2], "each should be nearest to the picture it was made from"
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (dict(prompt=""), "prompt is empty"),
-        (dict(prompt="  \n"), "prompt is empty"),
-        (dict(prompt=[PROMPT, ""]), "prompt is empty"),
-        (dict(prompt=None), "a prompt is a str"),
-        (dict(prompt=[PROMPT] * 2, image=[picture()] * 3), "2 prompts for 3 pictures"),
-        (dict(image=[]), "no picture"),
-        (dict(image="cat.png"), "not str"),
-        (dict(image=Image.new("RGB", (60, 64))), r"60 x 64.*resize\(\(64, 64\)\)"),
-        (dict(image=Image.new("L", (64, 64))), r"convert\('RGB'\)"),
-        (dict(image=[picture(), picture(size=128)], prompt=[PROMPT] * 2), "one size"),
-        (dict(guidance_scale=float("nan")), "guidance_scale=nan must be a finite number"),
-        (dict(guidance_scale="7"), "guidance_scale='7'"),
-        (dict(image_guidance_scale=None), "image_guidance_scale=None must be a finite number"),
-        (dict(image_guidance_scale=float("inf")), "image_guidance_scale=inf"),
-        (dict(image_guidance_scale=True), "image_guidance_scale=True"),
-        (dict(negative_prompt=["a", "b"]), "2 negative prompts for 1"),
-        (dict(num_inference_steps=0), "num_inference_steps=0"),
-        (dict(sampler="plms"), "sampler='plms' is unknown"),
-        (dict(seed=-1), "seed=-1"),
-        (dict(seed=[0, 1], image=[picture()] * 3), "for 3"),
-    ],
-)
-def test_bad_input_before_any_work(eight, monkeypatch, arguments, message):
-    def forbidden(*_, **__):
-        raise AssertionError("work was done before the input was checked")
-
-    for part, name in ((eight.unet, "forward"), (eight.vae, "encode"), (eight.text_encoder, "forward")):
-        monkeypatch.setattr(part, name, forbidden)
-    with pytest.raises(ValueError, match=message):
-        instruct_pix2pix(eight, **{"image": picture(), "prompt": PROMPT, **arguments})
-
-
-def test_a_model_that_sees_no_picture_is_refused(random_model):
-    with pytest.raises(ValueError, match=r"4 input channels.*needs 8.*load\('tiny-pix2pix'\)"):
-        instruct_pix2pix(random_model, picture(), PROMPT)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

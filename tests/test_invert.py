@@ -1,7 +1,6 @@
-"""DDIM inversion: there and back again where that is exact, the right order, and bad input."""
+"""DDIM inversion: there and back again where that is exact, and the right order."""
 
 import numpy as np
-import pytest
 import torch
 
 import difflab
@@ -74,26 +73,6 @@ def test_guidance_can_be_asked_for(random_model):
     assert not torch.allclose(plain[0], guided[0])
     nothing = invert(random_model, picture, "", num_inference_steps=3, guidance_scale=0)
     assert torch.allclose(nothing, invert(random_model, picture, "a cat", num_inference_steps=3, guidance_scale=0))
-
-
-@pytest.mark.parametrize(
-    "change, says",
-    [
-        (dict(prompt=" "), "prompt is empty"),
-        (dict(image=[np.zeros((128, 128, 3), np.uint8)] * 2, prompt=["a cat"] * 3), "2 pictures for 3"),
-        (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pictures"),
-        (dict(num_inference_steps=0), "num_inference_steps=0"),
-        (dict(guidance_scale="strong"), "guidance_scale='strong'"),
-        (dict(image=np.zeros((192, 192, 3), np.uint8)), "the picture is 192 x 192; this model inverts 128 x 128"),
-        (dict(image=np.zeros((128, 128), np.uint8)), "a picture is a PIL image or a uint8 array"),
-        (dict(image=[]), "there is no picture"),
-    ],
-)
-def test_bad_input_is_told_so_before_any_work(tiny, monkeypatch, change, says):
-    given = dict(image=np.zeros((128, 128, 3), np.uint8), prompt="a cat") | change
-    monkeypatch.setattr(type(tiny), "predict_noise", lambda *_: pytest.fail("it began to work"))
-    with pytest.raises(ValueError, match=says):
-        invert(tiny, **given)
 
 
 def test_it_is_exported():

@@ -72,8 +72,8 @@ def test_psnr_is_not_asked_where_too_little_is_left():
 @pytest.mark.parametrize(
     "given, says",
     [
-        (torch.zeros(3, 8, 8), r"a tensor of pictures is floats \(B, 3, H, W\), not torch.float32 \(3, 8, 8\)"),
-        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "not torch.uint8"),
+        (torch.zeros(3, 8, 8), r"pictures is torch.float32 \(3, 8, 8\) and must be"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "pictures is torch.uint8"),
         (np.zeros((8, 8, 3)), "not float64 array"),
         (noisy(1, 8) + noisy(1, 4), "different sizes"),
         ([], "there is no picture"),

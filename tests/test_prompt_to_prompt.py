@@ -1,4 +1,4 @@
-"""Prompt-to-prompt: the source never notices the target, shares go where they should, and bad input is told so."""
+"""Prompt-to-prompt: the source never notices the target, and the probabilities go where they should."""
 
 import copy
 
@@ -204,47 +204,6 @@ def test_large_grids_keep_their_fused_attention(random_model, monkeypatch):
     with Largest() as largest:
         step = next(prompt_to_prompt_to_latents(model, CAT, DOG, num_inference_steps=2))
     assert step.x.shape == (2, 4, 64, 64) and largest.numbers == 4 * 8 * (16 * 16) ** 2
-
-
-# -- bad input --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings, says",
-    [
-        (dict(target="a red dog on a sofa"), "use change=refine"),
-        (dict(target=" "), "prompt is empty"),
-        (dict(source=[CAT, CAT]), "a target for each source"),
-        (dict(target=3), "a prompt is a str"),
-        (dict(cross_replace_steps=1.5), "cross_replace_steps=1.5 must be a number from 0"),
-        (dict(self_replace_steps=-0.1), "self_replace_steps=-0.1"),
-        (dict(cross_replace_steps=True), "cross_replace_steps=True"),
-        (dict(local_blend="cat"), "as in"),
-        (dict(local_blend=("cat", "panda")), "has no 'panda'"),
-        (dict(local_blend=[("cat", "dog")] * 2), "there are 1 pairs"),
-        (dict(change=reweight({"panda": 2.0})), "has no 'panda'"),
-        (dict(num_inference_steps=0), "num_inference_steps=0"),
-        (dict(guidance_scale=float("nan")), "guidance_scale=nan"),
-        (dict(negative_prompt=["", ""]), "2 negative prompts for 1 pictures"),
-        (dict(sampler="heun"), "sampler='heun' is unknown"),
-        (dict(seed=[1, 2]), "2 seeds for 1 pictures"),
-        (dict(latents=torch.zeros(2, 4, 8, 8)), "latents are"),
-        (dict(inverted=torch.zeros(3, 1, 4, 8, 8)), "call invert with num_inference_steps=4"),
-        (dict(inverted="path"), "inverted is str"),
-        (dict(inverted=torch.zeros(5, 1, 4, 8, 8), sampler="dpm++"), "use sampler='ddim'"),
-        (dict(inverted=torch.zeros(5, 1, 4, 8, 8), latents=torch.zeros(1, 4, 8, 8)), "not both"),
-    ],
-)
-def test_bad_input_is_told_so_before_any_work(random_model, monkeypatch, settings, says):
-    monkeypatch.setattr(type(random_model), "predict_noise", lambda *_: pytest.fail("it began to work"))
-    with pytest.raises(ValueError, match=says):
-        last_of(random_model, **settings)
-
-
-@pytest.mark.parametrize("weights", [{}, {"cat": "loud"}, {"cat": float("inf")}])
-def test_weights_that_are_none(weights):
-    with pytest.raises(ValueError, match="must give one word or more a finite number"):
-        reweight(weights)
 
 
 def test_a_network_without_attention_is_an_error(random_model, monkeypatch):

@@ -18,7 +18,7 @@ def test_two_moons_is_centered_scaled_and_repeatable():
     assert not torch.equal(points, toy2d.two_moons(500, seed=4))
     upper, lower = points[0::2], points[1::2]
     assert upper[:, 1].mean() > lower[:, 1].mean()
-    with pytest.raises(ValueError, match="n=1 is too few"):
+    with pytest.raises(ValueError, match="n=1 must be a number of points: 2 to"):
         toy2d.two_moons(1)
 
 

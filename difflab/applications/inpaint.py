@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from difflab import masks
-from difflab.applications.request import pictures_of, request
-from difflab.checks import as_whole
+from difflab.applications.request import check_model, pictures_of, request
+from difflab.checks import LONGEST, as_whole, check_function, check_tensor
 from difflab.condition import see_beside
 from difflab.guidance import guide
 from difflab.inputs import as_many
@@ -59,6 +59,7 @@ def inpaint_to_latents(
     Raises ValueError, before any work, for a mask of another size, an empty or a full one, a strength that leaves no
     step, a picture of another size or mode, and anything else that does not fit.
     """
+    check_function("shrink", shrink, "(mask, factor) -> mask: masks.touched")
     nine = takes_masks(model)
     pixels = model.as_pixels(image)  # B, 3, H, W
     asked = request(
@@ -71,6 +72,7 @@ def inpaint_to_latents(
         combine=combine,
         sampler=sampler,
         seed=seed,
+        channels=model.unet.config.in_channels,
         pictures=pixels,
         masks=masks.as_mask(mask, pixels.shape[-2:]),
     )
@@ -78,7 +80,9 @@ def inpaint_to_latents(
         raise ValueError(f"strength={strength!r} of {num_inference_steps} steps leaves none: the hole would stay")
     pixels, hole = asked.given.values()
     soft = blend if blend is None else as_soft(blend, hole, model.vae_scale_factor)  # B, 1, h, w
-    small = shrink(hole, model.vae_scale_factor).to(model.device)  # B, 1, h, w
+    small = shrink(hole, model.vae_scale_factor)  # B, 1, h, w
+    check_tensor("what shrink returned", small, len(hole), 1, "h", "w")
+    small = small.to(model.device)
 
     clean = model.encode_pixels(pixels)  # B, 4, h, w
     noise = asked.noise(like=clean)
@@ -117,6 +121,9 @@ def paste_back(schedule: NoiseSchedule, clean: Tensor, mask: Tensor, noise: Tens
     clean: (B, 4, h, w), the picture's latent. mask: (B, 1, h, w), 1 in the hole; in between it blends.
     noise: (B, 4, h, w), N(0, I), the noise of the kept region.
     """
+    check_tensor("clean", clean, "B", "C", "h", "w")
+    check_tensor("mask", mask, "B", 1, "h", "w")
+    check_tensor("noise", noise, "B", "C", "h", "w")
 
     def after(step):
         kept = clean if step.t_next < 0 else schedule.add_noise(clean, noise, step.t_next)
@@ -130,6 +137,8 @@ def see_masked(predict_noise: Callable, mask: Tensor, masked_latent: Tensor) -> 
 
     predict_noise: ``model.predict_noise`` of a nine-channel model. mask: (B, 1, h, w). masked_latent: (B, 4, h, w).
     """
+    check_tensor("mask", mask, "B", 1, "h", "w")
+    check_tensor("masked_latent", masked_latent, "B", "C", "h", "w")
     return see_beside(predict_noise, torch.cat([mask, masked_latent], dim=1))
 
 
@@ -143,8 +152,8 @@ def repaint(times: int = 4, jump: int = 1, sampler: str | Callable = "ddpm") -> 
     make = by_name(sampler)
     if make is dpmpp:
         raise ValueError("dpm++ remembers the step before, and after going back it is the wrong one: use ddpm or ddim")
-    says = "a whole number from 1 up"
-    times, jump = as_whole("times", times, says, 1), as_whole("jump", jump, says, 1)
+    says = "a whole number from 1 to 1000"
+    times, jump = as_whole("times", times, says, 1, 1000), as_whole("jump", jump, says, 1, 1000)
 
     def walk(schedule, num_inference_steps, *, generator=None, start=0):
         once = make(schedule, num_inference_steps, generator=generator, start=start)
@@ -193,8 +202,10 @@ def outpaint(
         pixel space; farther in, every pixel stays as it was. 0 keeps them all, with a hard edge.
     settings: those of `inpaint`.
     """
-    overlap = as_whole("overlap", overlap, "a whole number of pixels, 0 or more", 0)
+    check_model(model)
+    overlap = as_whole("overlap", overlap, f"a whole number of pixels, 0 to {LONGEST}", 0, LONGEST)
     canvas, new = masks.extend(image, left=left, right=right, top=top, bottom=bottom)
+    model.as_pixels(canvas)  # too large, or of another size than a U-Net can halve: said before masks are measured
     hole = masks.grow(new, overlap)
     soft = masks.soft_edge(hole, overlap) if overlap else hole
     return masks.composite(canvas, inpaint(model, canvas, hole, prompt, blend=soft, seed=seed, **settings), soft)

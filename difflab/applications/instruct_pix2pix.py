@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from difflab.applications.request import pictures_of, request
+from difflab.checks import check_function, check_tensor
 from difflab.condition import join, see_beside
 from difflab.guidance import as_scale
 from difflab.loop import Step, sample
@@ -44,12 +45,6 @@ def instruct_pix2pix_to_latents(
 
     Raises ValueError, before any work, for anything that does not fit.
     """
-    channels, wanted = model.unet.config.in_channels, 2 * model.vae.config.latent_channels
-    if channels != wanted:
-        raise ValueError(
-            f"this U-Net has {channels} input channels, and to see a picture beside the noise it needs {wanted}: "
-            "load('tiny-pix2pix'), or load('sd15-pix2pix')"
-        )
     scales = as_scale(guidance_scale), as_scale(image_guidance_scale, "image_guidance_scale")
     asked = request(
         model,
@@ -59,6 +54,7 @@ def instruct_pix2pix_to_latents(
         negative_prompt=negative_prompt,
         sampler=sampler,
         seed=seed,
+        channels=2 * model.vae.config.latent_channels,
         pictures=model.as_pixels(image),
     )
 
@@ -109,6 +105,8 @@ def two_scale_guidance(
     predict_noise: (x, t, picture, embedding) -> eps. picture: (B, 4, h, w), and zeros in its place for none.
     text_embedding, negative_embedding: (B, tokens, d), the instruction and what stands for none (usually "").
     """
+    check_function("predict_noise", predict_noise, "(x, t, picture, embedding) -> eps")
+    check_tensor("picture", picture, "B", "C", "h", "w")
     text_scale, image_scale = as_scale(guidance_scale), as_scale(image_guidance_scale, "image_guidance_scale")
     questions = [
         (1 - image_scale, torch.zeros_like(picture), negative_embedding),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from difflab.applications.request import request
+from difflab.applications.request import check_model, request
 from difflab.loop import sample
 from difflab.model import LatentDiffusion, text_computed_once
 from difflab.samplers import Sampler, walk_down
@@ -38,6 +38,7 @@ def invert(
 
     Raises ValueError for an empty prompt, unless guidance_scale is 0, and for pictures of another size.
     """
+    check_model(model)
     pixels, size = model.as_pixels(image), model.image_size
     height, width = pixels.shape[-2:]
     if (width, height) != (size, size):

@@ -11,8 +11,7 @@ its attention from the source while the layout is decided. The ``change`` says w
 A real picture is edited from its inversion: ``inverted=invert(model, picture, source_prompt)``.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from difflib import SequenceMatcher
 from typing import Any
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from difflab.applications.request import pictures_of, request
 from difflab.attention import edit, heat_map, layers_of, token_positions
-from difflab.checks import as_number
+from difflab.checks import as_number, check_finite, check_function, check_tensor
 from difflab.guidance import guide
 from difflab.inputs import as_many, as_prompts, as_seeds
 from difflab.loop import Step, sample
@@ -78,8 +77,10 @@ def reweight(weights, first=refine):
 
     weights: {"word": factor}: above 1 louder, below 1 quieter, 0 silent. Each word in every target prompt.
     """
-    if not weights or not all(isinstance(w, int | float) and math.isfinite(w) for w in weights.values()):
+    if not isinstance(weights, Mapping) or not weights:
         raise ValueError(f"weights={weights!r} must give one word or more a finite number: {{'night': 2.0}}")
+    for word, weight in weights.items():
+        as_number(f"the weight of {word!r}", weight)
 
     def build(tokenizer, source_prompts, target_prompts):
         change = first(tokenizer, source_prompts, target_prompts)
@@ -168,15 +169,17 @@ def prompt_to_prompt_to_latents(
     binds: dict[str, Any] = dict(pictures=2 * pairs)
     crossed = first_timesteps("cross_replace_steps", cross_replace_steps, timesteps)
     own = first_timesteps("self_replace_steps", self_replace_steps, timesteps)
+    check_function("change", change, "(tokenizer, source_prompts, target_prompts) -> change: replace, refine ...")
     cross_change = change(model.tokenizer, sources, targets)
-    blended = local_blend and blend_positions(model.tokenizer, sources, targets, local_blend)
+    check_function("what change returned", cross_change, "(probs, site) -> probs")
+    blended = None if local_blend is None else blend_positions(model.tokenizer, sources, targets, local_blend)
     for kind in ("cross", "self"):
         layers_of(model.unet, kind)  # raises where there is nothing to change
     if inverted is not None:
         check_inverted(inverted, (len(timesteps) + 1, pairs, *model.latent_shape), sampler, latents)
         latents = inverted[0]
-    if latents is not None and latents.shape != (pairs, *model.latent_shape):
-        raise ValueError(f"latents are {tuple(latents.shape)}: {pairs} pairs need {(pairs, *model.latent_shape)}")
+    if latents is not None:
+        check_tensor("latents", latents, pairs, *model.latent_shape)
 
     x = asked.noise() if latents is None else torch.cat([latents, latents]).to(model.device)  # 2N, 4, h, w
     guided, maps = asked.guided(), {}
@@ -276,3 +279,4 @@ def check_inverted(inverted, shape, sampler, latents):
             f"inverted is {got} and must be {tuple(shape)}: call invert with num_inference_steps={shape[0] - 1} and "
             "one picture for each pair"
         )
+    check_finite("inverted", inverted)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from difflab.checks import check_function
 from difflab.guidance import as_scales, classifier_free_guidance, guide
 from difflab.inputs import as_many, as_prompts, check_said, generators
 from difflab.model import LatentDiffusion, text_computed_once
-from difflab.samplers import Sampler, by_name, first_step, randn
+from difflab.samplers import SAMPLERS, Sampler, by_name, first_step, randn
 
 
 class Request(NamedTuple):
@@ -66,17 +67,20 @@ def request(
     combine: Callable = guide,
     sampler: str | Callable = "dpm++",
     seed: int | list[int] = 0,
+    channels: int | None = None,
     **given: Tensor | None,
 ) -> Request:
     """Check what an application is asked for; a single prompt, picture or mask serves for all, as `Request` holds them.
 
     There are as many pictures as prompts, as seeds in a list, or as rows in the tensors of ``given``, whichever is
-    more. strength: the fraction of the steps that are taken. given: tensors with the batch first, or None.
+    more. strength: the fraction of the steps that are taken. channels: how many the U-Net will be shown, those of the
+    latent if None. given: tensors with the batch first, or None.
 
     Raises ValueError, before any work, for anything that is not as the application's documentation says.
     """
-    if not callable(combine):
-        raise ValueError(f"combine={combine!r} must be a function of two predictions and a scale: guide, rescaled(0.7)")
+    check_model(model)
+    model.check_channels(channels or model.vae.config.latent_channels)
+    check_function("combine", combine, "of two predictions and a scale: guide, rescaled(0.7)")
     as_scales(guidance_scale)
     prompts, negatives = as_prompts(prompt), as_prompts(negative_prompt)
     seeds = seed if isinstance(seed, list | tuple) else [seed]
@@ -85,17 +89,26 @@ def request(
     check_said(prompts, guidance_scale)
     random = generators(seed, count)
     start = first_step(len(model.schedule.timesteps(num_inference_steps)), strength)
+    walk = by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start)
+    if not isinstance(walk, Sampler):
+        raise ValueError(f"sampler={sampler!r} makes no Sampler but {walk!r}: choose one of {', '.join(SAMPLERS)}")
     return Request(
         model,
         prompts,
         negatives,
         guidance_scale,
         combine,
-        by_name(sampler)(model.schedule, num_inference_steps, generator=random, start=start),
+        walk,
         start,
         random,
         {name: each if each is None else as_many(each, count, name) for name, each in given.items()},
     )
+
+
+def check_model(model) -> None:
+    """Raises ValueError for anything but a loaded model, such as its name."""
+    if not isinstance(model, LatentDiffusion):
+        raise ValueError(f"model={model!r} must be a loaded one: model = difflab.load()")
 
 
 def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
@@ -107,8 +120,9 @@ def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
 
     @torch.inference_mode()
     def draw(model, *arguments, progress=None, **settings):
-        if progress is not None and not callable(progress):
-            raise ValueError(f"progress={progress!r} must be a function of one Step, or None")
+        check_model(model)
+        if progress is not None:
+            check_function("progress", progress, "of one Step, or None")
         with text_computed_once(model.unet):
             for step in to_latents(model, *arguments, **settings):
                 if progress is not None:

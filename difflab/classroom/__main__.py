@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from difflab.files import check_folder, new_file
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -98,6 +100,7 @@ def grade(
 
     Stopped with Ctrl-C it goes on where it was when started again; what has changed since is graded again.
     """
+    from difflab.checks import ABOVE_0, as_number
     from difflab.classroom import grade as run
     from difflab.classroom.sandbox import Limits
 
@@ -107,8 +110,9 @@ def grade(
         "--memory": memory,
         "--jobs": jobs,
     }.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"{name} is {value}: it has to be above 0")
+        if value is not None:
+            as_number(name, value, "a number above 0", ABOVE_0)
+    check_folder(out)
     limits = Limits(seconds, total_seconds, memory * 1_000_000)
     run(folder, _chapters(notebook), out, checks=checks, roster=roster, limits=limits, jobs=jobs, tell=typer.echo)
     typer.echo(out / "grades.csv")
@@ -126,8 +130,8 @@ def private(
     path = out / f"{chapter.name}.py"
     if path.exists():
         raise ValueError(f"{path} is there already: it is not overwritten")
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(private_template(chapter), encoding="utf-8")
+    with new_file(path) as new:
+        new.write_text(private_template(chapter), encoding="utf-8")
     typer.echo(path)
 
 

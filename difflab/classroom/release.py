@@ -5,6 +5,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from difflab.files import check_folder, new_file
+
 
 def student_version(teacher):
     """A teacher's notebook without its solutions, hidden tests and outputs, its checks locked and with checksums.
@@ -31,12 +33,13 @@ def student_version(teacher):
 def release(notebooks: Iterable[Path], out: Path) -> list[Path]:
     """Write every notebook's student version to OUT/release/CHAPTER/CHAPTER.ipynb, and all of them to OUT/release.zip.
 
-    Equal notebooks give equal bytes. Returns the written paths, the zip last.
+    Equal notebooks give equal bytes. Returns the written paths, the zip last. Each is written whole or not at all.
 
-    Raises ValueError for a notebook that has no exercises, before anything is written.
+    Raises ValueError for a notebook that has no exercises, and where nothing can be written, before anything is.
     """
     import nbformat
 
+    check_folder(Path(out))
     from difflab.classroom.chapter import read_chapter
 
     chapters = [read_chapter(path) for path in notebooks]
@@ -46,11 +49,11 @@ def release(notebooks: Iterable[Path], out: Path) -> list[Path]:
     written = []
     for name, text in sorted(texts.items()):
         path = Path(out) / "release" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with new_file(path) as new:
+            new.write_text(text, encoding="utf-8")
         written.append(path)
     archive = Path(out) / "release.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+    with new_file(archive) as new, zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as file:
         for name, text in sorted(texts.items()):
             entry = zipfile.ZipInfo(name)  # its date is 1980's first day, so that the same notebooks give the same zip
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
