@@ -71,8 +71,9 @@ card: $(STAMP)  ## draw the picture that other sites show beside a link to the b
 benchmark: $(STAMP)  ## time difflab beside diffusers' own pipeline
 	$(BIN)/python benchmarks/text_to_image.py
 
-lint: $(STAMP)  ## check style
+lint: $(STAMP)  ## check style and types
 	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(STAMP)  ## put style right, and strip the notebooks' outputs
 	$(BIN)/ruff check --fix .

@@ -163,7 +163,8 @@ def load(name_or_folder="tiny", *, device=None):
         else:
             raise ValueError(f"{str(folder)!r} holds no CLIP: it has neither clip_head.safetensors nor config.json")
         tokenizer = load_part(words.parent, words.name, "transformers", "CLIPTokenizer", None)
-    colors, path = {}, folder / "preprocessor_config.json"
+    colors: dict[str, Any] = {}
+    path = folder / "preprocessor_config.json"
     if path.exists():
         config = read_json(path)
         colors = {name: config.get(f"image_{name}") for name in ("mean", "std")}

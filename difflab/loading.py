@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -109,7 +110,8 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
     if folder == weights_folder() or (folder / "SHA256SUMS").exists():
         verify(folder)
     with no_progress_bars():
-        parts = {part: load_part(folder, part, *index[part], dtype) for part in (*PARTS, *SECOND) if part in index}
+        classes = {part: index[part] for part in (*PARTS, *SECOND) if part in index}
+        parts = {part: load_part(folder, part, library, name, dtype) for part, (library, name) in classes.items()}
     if name_or_folder in ADDED:
         add_inputs(parts["unet"], folder.parent / ADDED[name_or_folder])
     parts["vae"].to(memory_format=torch.channels_last)  # a quarter faster to decode with
@@ -129,7 +131,7 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
 def widen(unet, in_channels):
     """Give a U-Net more input channels; the new ones have weight zero, so that at first it takes no notice of them."""
     old = unet.conv_in
-    new = torch.nn.Conv2d(in_channels, old.out_channels, old.kernel_size, old.stride, old.padding)
+    new: Any = torch.nn.Conv2d(in_channels, old.out_channels, old.kernel_size, old.stride, old.padding)
     with torch.no_grad():
         new.weight.zero_()
         new.weight[:, : old.in_channels] = old.weight
@@ -246,9 +248,10 @@ def verify(folder):
         raise ValueError(f"{str(folder)!r} has no SHA256SUMS: the installation is incomplete; install difflab again")
     text = sums.read_bytes().decode(errors="replace")
     lines = [re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line) for line in text.splitlines()]
-    if not lines or None in lines:
+    named = [line.groups() for line in lines if line]
+    if not lines or len(named) < len(lines):
         raise ValueError(f"{str(sums)!r} is damaged: each line must be a sum and a file's name; fetch it anew")
-    for expected, name in (line.groups() for line in lines):
+    for expected, name in named:
         path = Path(folder) / name
         if not path.is_file():
             raise ValueError(f"{str(path)!r} is missing: install difflab again, or fetch the file anew")

@@ -64,7 +64,8 @@ def drawn(strokes, size):
     size: (H, W). Raises ValueError, naming the line, for anything else. An empty drawing is an empty mask.
     """
     check_text("strokes", strokes)
-    canvas = Image.new("1", as_size(size)[::-1])
+    height, width = as_size(size)
+    canvas = Image.new("1", (width, height))
     pen = ImageDraw.Draw(canvas)
     for line in filter(str.strip, strokes.splitlines()):
         kind, *words = line.split()

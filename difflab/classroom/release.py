@@ -4,6 +4,7 @@ import copy
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from difflab.files import check_folder, new_file
 
@@ -16,7 +17,8 @@ def student_version(teacher):
     from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader import preprocessors as nbgrader
 
-    notebook, resources = copy.deepcopy(teacher), ResourcesDict()
+    notebook = copy.deepcopy(teacher)
+    resources: Any = ResourcesDict()
     for step in (
         nbgrader.LockCells,
         nbgrader.ClearSolutions,
@@ -26,7 +28,7 @@ def student_version(teacher):
         nbgrader.ComputeChecksums,
         nbgrader.CheckCellMetadata,
     ):
-        notebook, resources = step().preprocess(notebook, ResourcesDict(resources))
+        notebook, resources = step().preprocess(notebook, resources)
     return notebook
 
 
