@@ -75,7 +75,7 @@ class Clip:
     def pixels(self, pictures):
         """Pictures as the image tower wants them: float (B, 3, side, side), colors less `mean`, divided by `std`."""
         side = self.model.config.vision_config.image_size
-        squares = np.stack([np.asarray(middle_square(Image.fromarray(array), side)) for array in as_arrays(pictures)])
+        squares = np.stack([np.asarray(scaled_square(Image.fromarray(array), side)) for array in as_arrays(pictures)])
         x = torch.from_numpy(squares).to(self.device).permute(0, 3, 1, 2) / 255
         mean, std = torch.tensor((self.mean, self.std), device=self.device)[:, :, None, None]
         return (x - mean) / std
@@ -170,6 +170,7 @@ def load(name_or_folder="tiny", *, device=None):
         colors = {name: config.get(f"image_{name}") for name in ("mean", "std")}
         if not all(isinstance(three, list) and len(three) == 3 for three in colors.values()):
             raise ValueError(f"{str(path)!r} must say image_mean and image_std, three numbers each")
+        colors = {name: tuple(three) for name, three in colors.items()}
     return Clip(tokenizer, torch.nn.Module.to(model, device), **colors)
 
 
@@ -194,7 +195,7 @@ def join_towers(folder):
 # -- pictures -------------------------------------------------------------------------------------------------------
 
 
-def middle_square(image, side):
+def scaled_square(image, side):
     """The picture scaled until its shorter side is `side`, and cut to the square in its middle."""
     side = as_whole("side", side, "a whole number of pixels from 1 up", 1, LONGEST)
     width, height = image.size

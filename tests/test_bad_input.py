@@ -530,7 +530,7 @@ OTHERS = {
         *((lambda m, k=k: clip.search(VECTORS, VECTORS, k), "k=") for k in (0, 4, True, NAN, "1", 1.0)),
         (lambda m: clip.recall(VECTORS * NAN, VECTORS), "a holds NaN"),
         (lambda m: clip.tokens(m.tokenizer, None), "prompt=None"),
-        (lambda m: clip.middle_square(PICTURE, 0), "side=0"),
+        (lambda m: clip.scaled_square(PICTURE, 0), "side=0"),
     ],
     "latent": [
         *((lambda m, n=n: latent.channels_as_pictures(Z, n), "limit=") for n in (0, -1, True, NAN, INF)),

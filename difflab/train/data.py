@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from difflab import world as tiny_world
 from difflab.files import new_file, new_folder
+from difflab.inputs import middle_square
 from difflab.train.machine import Machine
 from difflab.world import NOUNS, free
 
@@ -95,10 +96,7 @@ class Folder:
                     f"and resized to {SIZE}x{SIZE}",
                     file=sys.stderr,
                 )
-            side = min(image.size)
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            image = image.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-        return np.array(image)
+        return np.array(middle_square(image, SIZE))
 
 
 class Part:
