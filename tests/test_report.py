@@ -60,6 +60,17 @@ def test_report_in_the_book_is_the_stored_measurement(stored):
     assert (ROOT / "book" / "report.md").read_text(encoding="utf-8") == report.markdown(stored)
 
 
+def test_it_is_written_as_numbers_and_as_a_page(tmp_path, monkeypatch, stored):
+    asked = []
+    monkeypatch.setattr(report, "load", lambda: "a model")
+    monkeypatch.setattr(report, "make", lambda run: asked.append(run) or stored)
+    progress = [].append
+    assert report.write(tmp_path / "new", 7, 5, progress) == stored
+    assert [(r.model, r.captions, r.choosing, r.progress) for r in asked] == [("a model", 7, 5, progress)]
+    assert json.loads((tmp_path / "new" / "report.json").read_text(encoding="utf-8")) == stored
+    assert (tmp_path / "new" / "report.md").read_text(encoding="utf-8") == report.markdown(stored)
+
+
 def test_stored_psnr_is_what_the_shipped_autoencoder_does(stored):
     pictures = [sample.picture for sample in world.samples(100, seed=run.HELD_OUT_SERIES)]
     mean = psnr(run.reconstruct(difflab.load(), pictures), pictures).mean().item()
