@@ -143,8 +143,9 @@ class LatentDiffusion:
     def seeing(self, see: Callable, *seen) -> "LatentDiffusion":
         """The model, looking through ``see``: every application takes it as it is, and sees more.
 
-        see: (predict_noise, *seen) -> predict_noise, such as `see_masked`: same arguments in and same shape out. What
-        comes back shares this model's weights, and can be told to see more in turn; the model itself does not change.
+        see: a function ``(predict_noise, *seen) -> predict_noise``, such as `see_masked`: same arguments in and same
+            shape out. What comes back shares this model's weights, and can be told to see more in turn; the model
+            itself does not change.
 
         >>> painter = difflab.load("tiny-inpaint").seeing(see_masked, mask, masked_latent)
         >>> difflab.sdedit(painter, picture, "a cat on a sofa")

@@ -162,7 +162,7 @@ def test_the_score_is_never_below_zero(tiny_clip, scenes):
         (lambda clip: clip.embed_images(np.zeros((8, 8, 3))), r"not float64 array \(8, 8, 3\)"),
         (lambda clip: clip.embed_images(np.zeros((8, 8, 4), np.uint8)), "not uint8 array"),
         (lambda clip: clip_score(clip, Image.new("RGB", (8, 8)), ["a", "b"]), "1 pictures and 2 prompts"),
-        (lambda clip: search(torch.eye(3), torch.eye(3), k=4), "k=4 of 3 candidates: choose 1 to 3"),
+        (lambda clip: search(torch.eye(3), torch.eye(3), k=4), "k=4 must be a whole number from 1 to 3"),
         (lambda clip: search(torch.eye(3), torch.eye(3), k=0), "k=0"),
         (lambda clip: recall(torch.eye(3), torch.eye(3)[:2]), "3 queries and 2 candidates"),
     ],

@@ -1,7 +1,6 @@
 """What every application is asked for, checked whole before any work; and how its steps become pictures."""
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -114,8 +113,8 @@ def check_model(model) -> None:
 def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
     """The function that walks an application's generator of Steps to its end and decodes: a list of PIL images.
 
-    It has the generator's arguments and defaults, and ``progress``, a function that is called with each Step; and its
-    documentation, but for the first paragraph, which is ``summary``.
+    It has the generator's arguments and defaults, besides ``progress``; and its documentation, but for the first
+    paragraph, which is ``summary``.
     """
 
     @torch.inference_mode()
@@ -130,12 +129,7 @@ def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
         return model.decode(step.x)
 
     functools.update_wrapper(draw, to_latents)
-    signature = inspect.signature(to_latents)
-    progress = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=None)
-    draw.__signature__ = signature.replace(
-        parameters=[*signature.parameters.values(), progress], return_annotation="list[PIL.Image.Image]"
-    )
     draw.__name__ = draw.__qualname__ = name
     _, *details = (to_latents.__doc__ or "").split("\n\n", 1)
-    draw.__doc__ = "\n\n".join([summary, *details])
+    draw.__doc__ = "\n\n".join([summary, "progress: a function that is called with each Step, or None.", *details])
     return draw
