@@ -169,6 +169,7 @@ def load(name_or_folder="tiny", *, device=None):
         colors = {name: config.get(f"image_{name}") for name in ("mean", "std")}
         if not all(isinstance(three, list) and len(three) == 3 for three in colors.values()):
             raise ValueError(f"{str(path)!r} must say image_mean and image_std, three numbers each")
+        colors = {name: tuple(three) for name, three in colors.items()}
     return Clip(tokenizer, torch.nn.Module.to(model, device), **colors)
 
 
