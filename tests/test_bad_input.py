@@ -516,8 +516,10 @@ OTHERS = {
         (lambda m: masks.composite(PICTURE, PICTURE, np.full((64, 64), NAN)), "values go from nan"),
     ],
     "measures": [
-        (lambda m: metrics.psnr(torch.full((1, 3, 8, 8), NAN), torch.zeros(1, 3, 8, 8)), "rebuilt holds NaN"),
-        (lambda m: metrics.psnr(torch.zeros(1, 3, 8, 8), None), "original is NoneType"),
+        (lambda m: metrics.psnr(torch.full((1, 3, 8, 8), NAN), torch.zeros(1, 3, 8, 8)), "pictures holds NaN"),
+        (lambda m: metrics.psnr(torch.zeros(1, 3, 8, 8), None), "a picture is a PIL image or a uint8 array"),
+        (lambda m: metrics.psnr(PICTURE, PICTURE, least=2), "least=2 must be a fraction"),
+        (lambda m: metrics.psnr(PICTURE, PICTURE, torch.full((1, 64, 64), NAN)), "where holds NaN"),
         (lambda m: metrics.seam([PICTURE] * 2, HOLE), "one picture is wanted"),
         (lambda m: cost.seconds(lambda: 0, 0), "repeats=0"),
         (lambda m: cost.seconds(lambda: 0, 10**30), "repeats="),

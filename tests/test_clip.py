@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from difflab import clip as clip_room, world
 from difflab.clip import HUB, Clip, clip_score, join_towers, load, recall, search, similarity, tokens
@@ -162,7 +163,10 @@ def test_the_score_is_never_below_zero(tiny_clip, scenes):
         (lambda clip: clip.embed_images(np.zeros((8, 8, 3))), r"not float64 array \(8, 8, 3\)"),
         (lambda clip: clip.embed_images(np.zeros((8, 8, 4), np.uint8)), "not uint8 array"),
         (lambda clip: clip_score(clip, Image.new("RGB", (8, 8)), ["a", "b"]), "1 pictures and 2 prompts"),
-        (lambda clip: search(torch.eye(3), torch.eye(3), k=4), "k=4 must be a whole number from 1 to 3"),
+        (
+            lambda clip: search(torch.eye(3), torch.eye(3), k=4),
+            "k=4 must be a whole number from 1 to 3, the number of candidates",
+        ),
         (lambda clip: search(torch.eye(3), torch.eye(3), k=0), "k=0"),
         (lambda clip: recall(torch.eye(3), torch.eye(3)[:2]), "3 queries and 2 candidates"),
     ],
@@ -172,10 +176,35 @@ def test_bad_input(tiny_clip, call, said):
         call(tiny_clip)
 
 
-@pytest.mark.parametrize("name", ["gigantic", "./no/such/folder", "/no/such"])
+@pytest.mark.parametrize("name", ["gigantic", "./no/such/folder", "/no/such", "", "\0"])
 def test_unknown_names(name):
     with pytest.raises(ValueError, match="no model and no folder .*use tiny, .*sd15"):
         load(name, device="cpu")
+
+
+@pytest.mark.parametrize("name", [None, 7, [], b"tiny"])
+def test_what_is_no_name(name):
+    with pytest.raises(ValueError, match="a model is the name of one or the path of a folder"):
+        load(name, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("{", "not JSON"),
+        ("[]", "holds list"),
+        ("{}", "three numbers each"),
+        ('{"image_mean": [0.5, 0.5], "image_std": [1, 1, 1]}', "three numbers each"),
+        ('{"image_mean": [0.5, 0.5, "x"], "image_std": [1, 1, 1]}', "mean='x' must be a finite number"),
+        ('{"image_mean": [0.5, 0.5, 0.5], "image_std": [1, 0, 1]}', "std=0 must be a number above 0"),
+        ('{"image_mean": [0.5, 0.5, NaN], "image_std": [1, 1, 1]}', "mean=nan"),
+    ],
+)
+def test_colors_that_are_none(clip_folder, tmp_path, text, said):
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    (folder / "preprocessor_config.json").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["sd15", "somebody/something"])
@@ -204,6 +233,22 @@ def test_folders_that_hold_no_clip(tmp_path, random_folder, tiny_folder, clip_fo
     (damaged / "model.safetensors").write_bytes(b"short")
     with pytest.raises(ValueError, match="cannot be read.*fetch the folder anew"):
         load(damaged, device="cpu")
+
+
+def test_towers_that_do_not_fit_together(tiny_folder, tmp_path):
+    for part in ("text_encoder", "image_encoder", "tokenizer"):
+        shutil.copytree(tiny_folder / part, tmp_path / part)
+    head = load_file(tiny_folder / "clip_head.safetensors")
+    for weights, said in (
+        ({name: weight[:3] for name, weight in head.items() if weight.ndim}, "do not fit together"),
+        ({name: weight * torch.nan for name, weight in head.items()}, "clip_head.safetensors' holds NaN"),
+    ):
+        save_file({name: weight.contiguous() for name, weight in weights.items()}, tmp_path / "clip_head.safetensors")
+        with pytest.raises(ValueError, match=said):
+            load(tmp_path, device="cpu")
+    (tmp_path / "clip_head.safetensors").write_bytes(b"short")
+    with pytest.raises(ValueError, match="clip_head.safetensors' cannot be read"):
+        load(tmp_path, device="cpu")
 
 
 def test_joined_towers_are_those_that_ship(tiny_folder, tiny):

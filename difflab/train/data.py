@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,14 +37,26 @@ NEIGHBORS = re.compile(rf"\b({THING})\b.* to the (left|right) of .*?\b({THING})\
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
-class World:
-    """Scenes of the tiny world: item i depends on (seed, i) alone. `captions(i, n)` words the same scene n ways."""
+class Drawn:
+    """What a module of the tiny world draws, again and again: item i depends on (seed, i) alone. The module is known by
+    its name, so that the source can be sent to another process."""
 
-    def __init__(self, count: int, seed: int, world=tiny_world):
-        self.count, self.seed, self.name, self.world = count, seed, f"world-{seed}", world
+    def __init__(self, what: str, count: int, seed: int, world):
+        self.count, self.seed, self.name, self.module = count, seed, f"{what}-{seed}", world.__name__
+
+    @property
+    def world(self):
+        return import_module(self.module)
 
     def __len__(self) -> int:
         return self.count
+
+
+class World(Drawn):
+    """Scenes of the tiny world: item i depends on (seed, i) alone. `captions(i, n)` words the same scene n ways."""
+
+    def __init__(self, count: int, seed: int, world=tiny_world):
+        super().__init__("world", count, seed, world)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
         sample = self.world.sample(self.seed, index)

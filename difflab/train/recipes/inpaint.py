@@ -20,14 +20,11 @@ NOTHING_THERE = 0.15  # of the training scenes: only the place, so that a hole c
 GRAY = 128
 
 
-class MaskedWorld:
+class MaskedWorld(data.Drawn):
     """Scenes of the tiny world, some of them empty: item i is the picture and its caption, `seen(i)` the mask."""
 
     def __init__(self, count: int, seed: int, world=world):
-        self.count, self.seed, self.name, self.world = count, seed, f"masked-{seed}", world
-
-    def __len__(self) -> int:
-        return self.count
+        super().__init__("masked", count, seed, world)
 
     def scene(self, index: int):
         rng = np.random.default_rng([self.seed, index])

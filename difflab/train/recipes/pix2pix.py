@@ -15,14 +15,11 @@ from difflab.train import adapter, data, denoising
 from difflab.train.runs import Product
 
 
-class WorldEdits:
+class WorldEdits(data.Drawn):
     """Edits of the tiny world: item i is the picture after and the instruction; `seen(i)` is the picture before."""
 
     def __init__(self, count: int, seed: int, world=world):
-        self.count, self.seed, self.name, self.world = count, seed, f"edits-{seed}", world
-
-    def __len__(self) -> int:
-        return self.count
+        super().__init__("edits", count, seed, world)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, str]:
         edit = self.world.edit(self.seed, index)
