@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
+import json
 import pathlib
 import re
 import subprocess
@@ -131,3 +133,34 @@ def test_the_door_is_light(command):
     script = f"import sys; {command}; print(sorted({{'torch', 'diffusers', 'matplotlib'}} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_what_a_chapter_takes_from_the_package_is_there(path):
+    """Told in a second, where running the chapter takes a minute: names that moved."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    rooms, asked = {"difflab": "difflab"}, []
+    for source in ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+        for node in ast.walk(ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("difflab"):
+                asked += [(node.module, alias.name) for alias in node.names]
+                if node.module == "difflab":
+                    rooms |= {alias.asname or alias.name: f"difflab.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms:
+                asked.append((rooms[node.value.id], node.attr))
+    assert not [f"{module}.{name}" for module, name in asked if not is_there(module, name)]
+
+
+def is_there(module, name):
+    """Whether the package has that name in that module, or in what bears the module's name (a function, a class)."""
+    owner, _, last = module.rpartition(".")
+    found = getattr(importlib.import_module(owner), last, None) if owner else None
+    found = found or importlib.import_module(module)
+    if hasattr(found, name):
+        return True
+    return hasattr(found, "__path__") and importlib.util.find_spec(f"{module}.{name}") is not None
+
+
+def test_a_name_that_moved_is_noticed():
+    assert is_there("difflab", "text_to_image") and is_there("difflab.train", "recipes")
+    assert not is_there("difflab.masks", "seam") and not is_there("difflab.report", "Scales")

@@ -12,7 +12,7 @@ from pathlib import Path
 from difflab.files import new_file
 from difflab.loading import load
 from difflab.report import agreement, editing, filling, guidance, parts
-from difflab.report.run import Run
+from difflab.report.run import SCALES as SCALES, Run
 
 #: The sections of the page, in order. Each is a file with ``drawn(run)``, how many pictures it draws; ``measure(run)``,
 #: its numbers, ready for JSON; and ``lines(report)``, what the page says of them.
