@@ -131,5 +131,5 @@ def pictures_of(to_latents: Callable, name: str, summary: str) -> Callable:
     functools.update_wrapper(draw, to_latents)
     draw.__name__ = draw.__qualname__ = name
     _, *details = (to_latents.__doc__ or "").split("\n\n", 1)
-    draw.__doc__ = "\n\n".join([summary, "progress: a function that is called with each Step, or None.", *details])
+    draw.__doc__ = "\n\n".join([summary, "    progress: a function that is called with each Step, or None.", *details])
     return draw
