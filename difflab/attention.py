@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -211,7 +212,7 @@ def heat_map(maps, positions, size, *, picture=0, layers="", steps=slice(None)):
     picture: which of the batch. layers: only those whose name contains this. steps: a slice, such as slice(0, 5).
     Raises ValueError when that leaves nothing, for positions that no token has, and for a size of another shape.
     """
-    height, width = as_size((size, size) if isinstance(size, int) else size)
+    height, width = as_size((size, size) if isinstance(size, Integral) else size)
     check_text("layers", layers)
     if not isinstance(maps, dict):
         raise ValueError(f"maps={maps!r} must be what `record` gives: with record(model.unet) as maps")

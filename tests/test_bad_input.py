@@ -229,6 +229,12 @@ CASES = [
 ]
 
 
+def test_every_application_is_here():
+    public = {name: getattr(difflab, name) for name in difflab.__all__ if not name.endswith("_to_latents")}
+    ours = {f for f in public.values() if getattr(f, "__module__", "").startswith("difflab.applications.")}
+    assert ours == set(GIVEN), "give the new application's good arguments in GIVEN, and the bad ones in WRONG"
+
+
 @pytest.fixture(scope="module")
 def models(random_model, tmp_path_factory):
     """By the channels that their U-Nets see: random miniatures."""
@@ -321,6 +327,7 @@ def test_numpys_numbers_are_numbers(random_model):
     plain = text_to_image(random_model, "a cat", num_inference_steps=2, guidance_scale=2.0, seed=3)
     same = dict(num_inference_steps=np.int64(2), guidance_scale=np.float32(2), seed=np.uint8(3))
     assert text_to_image(random_model, "a cat", **same)[0].tobytes() == plain[0].tobytes()
+    assert heat(size=np.int64(16)).shape == heat(size=(np.int32(16), 16)).shape == (16, 16)
 
 
 def test_a_change_that_spoils_attention_is_told_where(random_model):
