@@ -86,6 +86,13 @@ def full_disk():
 
 
 @pytest.fixture
+def few_steps(monkeypatch):
+    """Whoever draws takes three steps, unless told how many: for tests of what becomes of pictures, however good."""
+    for name in ("text", "sdedit", "inpaint", "instruct_pix2pix", "prompt_to_prompt"):
+        monkeypatch.setitem(getattr(difflab, f"{name}_to_latents").__kwdefaults__, "num_inference_steps", 3)
+
+
+@pytest.fixture
 def threads():
     """Restores torch's number of threads after a test that changes it."""
     before = torch.get_num_threads()

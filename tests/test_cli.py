@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from difflab import cli, doctor
+from difflab import cli, demo, doctor
 
 COMMANDS = ("draw", "demo", "doctor", "world", "report", "train", "export", "classroom")
 
@@ -175,7 +175,8 @@ def test_world_writes_a_sheet(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_demo_writes_a_sheet(run, random_folder, tmp_path):
+def test_demo_writes_a_sheet(run, random_folder, tmp_path, few_steps, monkeypatch):
+    monkeypatch.setattr(demo, "SEARCHED", 20)
     assert run("demo", "--model", random_folder, "--device", "cpu", "--out", "demo.png").exit_code == 0
     described = PIL.Image.open(tmp_path / "demo.png").info["Description"]
     assert all(words in described for words in ("a cat on a sofa at night", "ddpm", "euler", "not “a castle at night”"))

@@ -25,7 +25,7 @@ def test_a_count_is_told_with_its_margin():
     assert questions.with_margin([100, 100]).startswith("100 ±")
 
 
-def test_small_report_end_to_end(monkeypatch, stored):
+def test_small_report_end_to_end(monkeypatch, stored, few_steps):
     drawn = []
     monkeypatch.setattr(run, "SCALES", (3.0,))
     small = run.Run(difflab.load(), captions=6, choosing=3, edits=1, fills=3, progress=drawn.append)
