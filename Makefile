@@ -68,8 +68,9 @@ report: $(STAMP)  ## measure the embedded model and write the report
 card: $(STAMP)  ## draw the picture that other sites show beside a link to the book
 	$(BIN)/python book/social_card.py
 
-benchmark: $(STAMP)  ## time difflab beside diffusers' own pipeline
+benchmark: $(STAMP)  ## time difflab beside diffusers' own pipeline, and its start
 	$(BIN)/python benchmarks/text_to_image.py
+	$(BIN)/python benchmarks/cold_start.py
 
 lint: $(STAMP)  ## check style and types
 	$(BIN)/ruff check .

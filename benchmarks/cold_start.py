@@ -2,56 +2,64 @@
 
     python benchmarks/cold_start.py
 
-Each time is of a process of its own, which has imported nothing yet; the fastest of several, so that the files have
-been read before. What a first run after a restart takes longer is the disk's.
+Each time is of a process of its own, which has imported nothing yet; the least of several, so that the files have been
+read before. What a first run after a restart takes longer is the disk's. Beside the seconds that pass are those of the
+processor, which other programs disturb less.
 """
 
 import argparse
+import platform
 import subprocess
 import sys
 import time
-
-import torch
+from importlib import metadata
 
 HELP = "from typer.testing import CliRunner; from difflab.cli import app; CliRunner().invoke(app, ['--help'])"
 DRAW = {  # what `difflab draw` does, in this order
     "the command line": "from difflab import cli",
     "import torch": "import torch",
-    "import the U-Net, and what diffusers and transformers import": "from diffusers import UNet2DConditionModel",
+    "import the U-Net, and all that diffusers needs for it": "from diffusers import UNet2DConditionModel",
     "import the text encoder": "from transformers import CLIPTextModel, CLIPTokenizer",
     "load: compare the sums, build the parts, read them": "import difflab; model = difflab.load()",
     "encode the text, take the first step": "next(difflab.text_to_latents(model, 'a cat on a sofa at night'))",
 }
 
 
-def laps(statements, before=""):
-    """Seconds from the start of a fresh process to its first statement, and for each of them."""
-    script = f"import time; began = [time.time()]; {before}\n" + "".join(
-        f"{statement}\nbegan.append(time.time())\n" for statement in statements
-    )
+def laps(statements, before):
+    """(seconds, seconds of the processor) up to a fresh process's first statement, and of each of them."""
+    script = ["import time", before, "laps = [time.time(), time.process_time()]"]
+    for statement in statements:
+        script += [statement, "laps += [time.time(), time.process_time()]"]
+    command = [sys.executable, "-c", "\n".join([*script, "print(*laps)"])]
     started = time.time()
-    command = [sys.executable, "-c", f"{script}print(*began)"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    times = [started, *map(float, done.stdout.split())]
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    times = [started, 0.0, *map(float, done.stdout.split())]
+    spent = [after - before for before, after in zip(times, times[2:], strict=False)]
+    return list(zip(spent[::2], spent[1::2], strict=True))
 
 
-def fastest(repeats, *given):
-    return [min(column) for column in zip(*(laps(*given) for _ in range(repeats)), strict=True)]
+def fastest(repeats, statements, before=""):
+    """The least of several runs, of either kind of seconds."""
+    runs = [laps(statements, before) for _ in range(repeats)]
+    return [tuple(min(kind) for kind in zip(*lap, strict=True)) for lap in zip(*runs, strict=True)]
+
+
+def line(name, *parts):
+    seconds, busy = (sum(kind) for kind in zip(*parts, strict=True))
+    print(f"{name:60}{seconds:8.2f} s{busy:8.2f} s")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    print(f"difflab --help {sum(fastest(repeats, [HELP])):48.2f} s\n")
-    times = fastest(repeats, [*DRAW.values()], "import gc; gc.disable()")
-    for name, seconds in zip(["python itself", *DRAW], times, strict=True):
-        print(f"{name:60}{seconds:6.2f} s")
-    print(f"{'difflab draw, before its second step':60}{sum(times):6.2f} s")
-    collected = sum(fastest(repeats, [*DRAW.values()]))
-    print(f"{'  the same with garbage collected meanwhile':60}{collected:6.2f} s")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"torch {metadata.version('torch')}, {platform.machine()}\n{'':61}seconds  processor")
+    line("difflab --help", *fastest(repeats, [HELP]))
+    parts = fastest(repeats, [*DRAW.values()], "import gc; gc.disable()")
+    line("difflab draw, up to its first step", *parts)
+    for name, part in zip(["python itself", *DRAW], parts, strict=True):
+        line(f"    {name}", part)
+    line("the same, collecting garbage all the while", *fastest(repeats, [*DRAW.values()]))
 
 
 if __name__ == "__main__":
