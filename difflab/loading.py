@@ -29,7 +29,7 @@ HUB = {
     "sd15-pix2pix": "timbrooks/instruct-pix2pix",
     "sd15-inpaint": "stable-diffusion-v1-5/stable-diffusion-inpainting",
 }
-#: The tiny model for other tasks: the same parts, with an input layer and a LoRA from a folder beside it.
+#: The tiny model for other tasks: the same parts, with a LoRA and perhaps an input layer from a folder beside it.
 ADDED = {"tiny-pix2pix": "pix2pix", "tiny-inpaint": "inpaint"}
 #: What a part may be, by library and class. Nothing else is loaded, whatever a model_index.json asks for: no code that
 #: comes with a model ever runs.
@@ -113,7 +113,7 @@ def load(name_or_folder="tiny", *, device=None, dtype=None):
         classes = {part: index[part] for part in (*PARTS, *SECOND) if part in index}
         parts = {part: load_part(folder, part, library, name, dtype) for part, (library, name) in classes.items()}
     if name_or_folder in ADDED:
-        add_inputs(parts["unet"], folder.parent / ADDED[name_or_folder])
+        add_adapter(parts["unet"], folder.parent / ADDED[name_or_folder])
     parts["vae"].to(memory_format=torch.channels_last)  # a quarter faster to decode with
     config = read_json(folder / "scheduler" / "scheduler_config.json")
     kind = LatentDiffusion
@@ -141,15 +141,17 @@ def widen(unet, in_channels):
     return unet
 
 
-def add_inputs(unet, folder):
-    """Turn the U-Net into the one of another task: its input layer, and the weights with the task's LoRA added to them.
+def add_adapter(unet, folder):
+    """Turn the U-Net into the one of another task: its weights with the task's LoRA added to them, and the task's input
+    layer, where it sees more.
 
-    folder: holds conv_in.safetensors and pytorch_lora_weights.safetensors, trained on this very U-Net. Raises
+    folder: holds pytorch_lora_weights.safetensors, and conv_in.safetensors or not, trained on this very U-Net. Raises
     ValueError when a file is missing or damaged.
     """
     verify(folder)
-    conv_in = read_weights(folder / CONV_IN)
-    widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
+    if (folder / CONV_IN).exists():
+        conv_in = read_weights(folder / CONV_IN)
+        widen(unet, in_channels=conv_in["weight"].shape[1]).conv_in.load_state_dict(conv_in)
     dtype = unet.dtype
     lora = {name.removeprefix("unet."): weight.to(dtype) for name, weight in read_weights(folder / LORA).items()}
     unet.load_lora_adapter(lora, prefix=None)

@@ -126,7 +126,7 @@ def runs(tmp_path_factory):
     results["clip"] = run("clip", out=folder / "clip", tokenizer=folder / "tokenizer", **common)
     parts = {"vae": folder / "autoencoder/vae", "clip": folder / "clip/clip"}
     results["unet"] = run("unet", out=folder / "unet", **parts, **common)
-    for name in ("pix2pix", "inpaint"):
+    for name in ("pix2pix", "inpaint", "web"):
         results[name] = run(name, out=folder / name, init=folder / "unet/unet", **parts, **common)
     assert all(result.finished for result in results.values())
     return folder

@@ -107,30 +107,35 @@ def test_parts_that_do_not_fit(runs, tmp_path):
     assert not (tmp_path / "p").exists()
 
 
-@pytest.mark.parametrize(("name", "channels"), [("pix2pix", 8), ("inpaint", 9)])
+LORA, CONV_IN = "pytorch_lora_weights.safetensors", "conv_in.safetensors"
+
+
+@pytest.mark.parametrize(("name", "channels"), [("pix2pix", 8), ("inpaint", 9), ("web", 4)])
 def test_what_was_added_is_assembled_and_loads(runs, pipeline_folder, tmp_path, name, channels):
     from diffusers import UNet2DConditionModel
 
-    from difflab.loading import add_inputs
+    from difflab.loading import add_adapter
 
     folder = assemble(tmp_path / name, [runs / name], base=pipeline_folder / "unet")
-    assert {p.name for p in folder.iterdir()} == {
-        "conv_in.safetensors", "pytorch_lora_weights.safetensors", "card.json", "samples.jpg", "SHA256SUMS",
-    }  # fmt: skip
+    weights = {LORA, CONV_IN} if channels > 4 else {LORA}
+    assert {p.name for p in folder.iterdir()} == weights | {"card.json", "samples.jpg", "SHA256SUMS"}
     card = json.loads((folder / "card.json").read_text())
     assert card["recipe"] == name and card["quality"]["mse"] > 0 and str(runs) not in json.dumps(card)
     unet = UNet2DConditionModel.from_pretrained(pipeline_folder / "unet").eval()
     before = {key: value.clone() for key, value in unet.state_dict().items()}
-    add_inputs(unet, folder)
+    add_adapter(unet, folder)
     after = unet.state_dict()
     assert set(after) == set(before) and unet.config.in_channels == channels  # the LoRA is in the weights now
-    lora = load_file(folder / "pytorch_lora_weights.safetensors")
+    lora = load_file(folder / LORA)
     layer = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
     added = lora[f"unet.{layer}.lora_B.weight"].float() @ lora[f"unet.{layer}.lora_A.weight"].float()
     assert torch.allclose(after[f"{layer}.weight"], before[f"{layer}.weight"] + added, atol=1e-6) and added.any()
-    (folder / "conv_in.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match="conv_in.safetensors' is damaged"):
-        add_inputs(unet, folder)
+    for file in weights:
+        whole = (folder / file).read_bytes()
+        (folder / file).write_bytes(b"")
+        with pytest.raises(ValueError, match=f"{file}' is damaged"):
+            add_adapter(unet, folder)
+        (folder / file).write_bytes(whole)
 
 
 def test_what_was_added_fits_its_own_unet_alone(runs, tmp_path):

@@ -130,3 +130,26 @@ def test_captions_that_say_sides_are_drawn_more_often():
     }
     index, _ = data.draw_captions(generator(0), 400, (3, 2), data.sided([["a cat"]]), 0.5)
     assert set(index.tolist()) == {0, 1, 2}
+
+
+def test_half_of_the_webs_captions_are_of_other_pictures():
+    """The pictures are the source's own; every second caption is another scene's; what is unseen keeps its own."""
+    from difflab.train.recipes import web
+
+    plain, plain_unseen = data.open_data(seed=3)
+    training, unseen = web.open_data(seed=3)
+    assert len(training) == len(plain) and training.name != plain.name
+    for index in range(20):
+        assert np.array_equal(training[index][0], plain[index][0])
+        own, found = plain.captions(index, 4), training.captions(index, 4)
+        other = plain.captions((index + web.PRIME) % len(plain), 4)
+        assert found == [own[0], other[1], own[2], other[3]]
+    assert [unseen.captions(i, 4) for i in range(5)] == [plain_unseen.captions(i, 4) for i in range(5)]
+
+
+def test_no_picture_of_a_folder_is_its_own_other(imagefolder):
+    from difflab.train.recipes import web
+
+    training, _ = web.open_data(imagefolder)
+    others = [(i + web.PRIME) % len(training) for i in range(len(training))]
+    assert sorted(others) == list(range(len(training))) and all(i != other for i, other in enumerate(others))

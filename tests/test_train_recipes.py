@@ -26,6 +26,7 @@ from difflab.train.options import Options
         ("unet", "unet/diffusion_pytorch_model.safetensors", {"mse"}),
         ("pix2pix", "unet/pytorch_lora_weights.safetensors", {"mse"}),
         ("inpaint", "unet/pytorch_lora_weights.safetensors", {"mse"}),
+        ("web", "unet/pytorch_lora_weights.safetensors", {"mse"}),
         ("judge", "judge/judge.safetensors", {"noun", "color", "place"}),
     ],
 )
@@ -260,6 +261,7 @@ def test_what_draws_batches_can_be_sent_to_another_process(runs, tmp_path, monke
         "unet": parts,
         "pix2pix": {**parts, "init": runs / "unet/unet"},
         "inpaint": {**parts, "init": runs / "unet/unet"},
+        "web": {**parts, "init": runs / "unet/unet"},
     }
     run(name, out=tmp_path, smoke=True, device="cpu", **own.get(name, {}))
     first, second = drawn["batches"]

@@ -45,6 +45,10 @@ RECIPES = {
         kinds.AdapterOptions,
         "A U-Net that sees a mask and the picture around it; in OUT/unet, OUT by default runs/inpaint.",
     ),
+    "web": Recipe(
+        kinds.AdapterOptions,
+        "A U-Net half of whose captions belonged to other pictures; in OUT/unet, OUT by default runs/web.",
+    ),
     "judge": Recipe(
         kinds.Options,
         "What is in a picture (the oracle that measures the others); in OUT/judge, OUT by default runs/judge.",
