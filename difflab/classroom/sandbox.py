@@ -23,6 +23,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from difflab.classroom.chapter import Exercise
 from difflab.classroom.fence import ANSWER, raise_fence, watch
@@ -302,7 +303,7 @@ def _space(setup: str) -> dict:
             raise Unanswered
         return True
 
-    space = {"__name__": "exercise"}
+    space: dict[str, Any] = {"__name__": "exercise"}
     exec(compile(setup, "<the setup>", "exec"), space)
     space["answered"] = insist
     return space
