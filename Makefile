@@ -47,7 +47,7 @@ test-newest:  ## lint, book and test with the newest versions that pyproject.tom
 	rm -rf _build/.jupyter_cache
 	$(MAKE) VENV=.venv-newest lint book test
 
-assignments: $(STAMP)  ## the chapters' sheets for a class, without solutions: a folder, and a zip for a learning platform
+assignments: $(STAMP)  ## the chapters' sheets for a class: a folder, and a zip for a learning platform
 	$(BIN)/difflab classroom release --out _build/assignments
 
 weights: $(STAMP)  ## train every weight file again, in order; goes on where it was stopped

@@ -1,7 +1,35 @@
-"""What the chapters' exercise checks share: a comparison that says what is wrong, not what the answer is."""
+"""What the chapters' checks share: they ask whether there is an answer, and say what is wrong, not what is right."""
+
+import dis
+import inspect
+from typing import Any
 
 import torch
 from torch import Tensor
+
+NOTHING_YET = "nothing here yet: write your answer in the cell above, run it, then run this one again"
+NO_STEPS = {("RESUME", 0), ("NOP", None), ("LOAD_CONST", None), ("RETURN_VALUE", None), ("RETURN_CONST", None)}
+
+
+def answered(*answers: Any) -> bool:
+    """Whether each of these has been written; where one has not, prints a line that says so.
+
+    answers: functions whose body is `...` before they are written, or values that are `...` before they are given.
+
+    A check cell begins with it, so that a chapter runs through while its exercises are open.
+    """
+    written = not any(map(_empty, answers))
+    if not written:
+        print(NOTHING_YET)
+    return written
+
+
+def _empty(answer: Any) -> bool:
+    """Whether this is `...`, or a function that was compiled to nothing but the return of None."""
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    if code is None:
+        return answer is ...
+    return {(step.opname, step.argval) for step in dis.get_instructions(code)} <= NO_STEPS
 
 
 def expect_close(actual: Tensor, expected: Tensor, message: str, *, atol: float = 1e-5) -> None:

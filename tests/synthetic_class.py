@@ -54,7 +54,7 @@ DELETES = "import shutil\nshutil.rmtree({folder!r})\n" + RIGHT
 DIALS_OUT = "import urllib.request\nurllib.request.urlopen('http://203.0.113.1/', timeout=1)\n" + RIGHT
 STARTS_OTHERS = "import os\nwhile True:\n    os.fork()\n"
 BOASTS = "print('guidance-check: 1/1, guidance-hidden: 1/1')\nprint('{\"failed\": null, \"score\": 100}')\n" + WRONG
-READS_THE_KEY = f"key = open({str(NOTEBOOKS / (CHAPTER + '.ipynb'))!r}).read()\n" + WRONG
+READS_THE_KEY = f"key = open({str(NOTEBOOKS / 'answers' / (CHAPTER + '.py'))!r}).read()\n" + WRONG
 READS_A_NEIGHBOR = "theirs = open({folder!r} + '/ada/02-text-to-image.ipynb').read()\n" + RIGHT
 READS_THE_STACK = "import sys\n\n\n" + GUIDED + (
     "    asked = sys._getframe(1).f_locals\n    return asked.get('text') if guidance_scale else asked.get('nothing')\n"
@@ -88,7 +88,7 @@ def write(folder: Path) -> dict[str, str]:
     did = {}
 
     def solutions(name):
-        return {exercise.name: _plain(exercise.solution) for exercise in chapters[name].exercises}
+        return {exercise.name: exercise.solution for exercise in chapters[name].exercises}
 
     def sheet(answers, chapter=CHAPTER):
         """The notebook of a student who gave these answers: text by exercise."""
@@ -124,6 +124,7 @@ def write(folder: Path) -> dict[str, str]:
     hands_in("hal", what, sheet({"guidance": RIGHT, "to-pixels": planted(CHAPTER, "to-pixels", 2)}))
     hands_in("ida", "only the first exercise", sheet({"guidance": RIGHT}))
     hands_in("jon", "the sheet as it was handed out", sheet({}))
+    guidance("joy", "a comment, and no answer", GUIDED + "    # I do not know\n    ...\n")
     hands_in("kim", "a file with nothing in it", "")
     guidance("leo", "a bracket is missing", SYNTAX)
     guidance("mia", "an endless loop in the function", ENDLESS)
@@ -173,7 +174,7 @@ def write(folder: Path) -> dict[str, str]:
     shutil.copytree(folder / "ben", folder / "max")
     did["max"] = "the very file of ben"
 
-    assert len(did) == 40 + 1, len(did)  # max comes with ben
+    assert len(did) == 41 + 1, len(did)  # max comes with ben
     clip = {"pair-loss": planted("03-clip", "pair-loss", 0)}
     sheet_3 = sheet(solutions("03-clip") | clip, "03-clip")
     hands_in("nia", "chapter 3, one planted wrong answer", sheet_3, "03-clip.ipynb")
@@ -183,10 +184,6 @@ def write(folder: Path) -> dict[str, str]:
     hands_in("pia", "a notebook of another course", other)
     hands_in("rex", "a picture of the screen", "PNG", "screen.png")
     return did
-
-
-def _plain(solution: str) -> str:
-    return re.sub(r"^ *### (?:BEGIN|END) SOLUTION\n?", "", solution, flags=re.MULTILINE)
 
 
 def chapters() -> list[Path]:

@@ -1,6 +1,7 @@
 """The book as a book: its heads and glossary, licenses and citation, workflows; and the built pages in a browser."""
 
 import fnmatch
+import html
 import importlib.util
 import json
 import pathlib
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from docutils import nodes
 from docutils.core import publish_doctree
+
+from difflab.classroom.chapter import sections
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -97,6 +100,35 @@ def test_a_term_is_linked_once_and_only_in_running_text():
         ("noise\nschedule", "glossary.html#term-noise", "How much noise."),
     ]
     assert "again" in page.astext() and "first; then" in page.astext()
+
+
+# Solutions
+
+
+def test_a_solution_is_folded_below_its_check_and_no_hidden_check_is_shown():
+    page = publish_doctree("Exercise 1\n==========\n\nText.")
+    for grade_id in ("sum", "sum-check", None):
+        mark = {"nbgrader": {"grade_id": grade_id}} if grade_id else {}
+        page += nodes.container(nb_element="cell_code", cell_metadata=mark, classes=["cell"])
+    page += nodes.paragraph("", "After.")
+    extension("solutions").add(page, {"sum": "def add(a, b):\n    return a + b", "sum-hidden": "assert add(2, 3) == 5"})
+    ids = [node.get("cell_metadata", {}).get("nbgrader", {}).get("grade_id") for node in page[-5:]]
+    assert ids[:2] == ["sum", "sum-check"] and page[-1].astext() == "After."
+    shown = page[-3]
+    assert shown["hide_mode"] == "input" and shown.astext() == "def add(a, b):\n    return a + b"
+    assert "assert" not in page.astext()
+
+
+def test_a_built_chapter_shows_its_solutions_and_no_hidden_check():
+    pages = sorted((BUILT / "notebooks").glob("*.html"))
+    if not pages:
+        pytest.skip("the book is not built: make book")
+    for page in pages:
+        text = html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+        found = sections(ROOT / "notebooks" / "answers" / f"{page.stem}.py")
+        assert text.count("Show a solution") == len(found) / 2, page
+        for name, (source, _) in found.items():
+            assert (source in text) == (not name.endswith("-hidden")), f"{page}: {name}"
 
 
 # Licenses, citation, card

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from difflab import cli
 from difflab.classroom import fence, grade, grading, look, private_template, read_chapter, release, sandbox
+from difflab.classroom.chapter import answers_of
 from difflab.classroom.sandbox import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,19 +38,11 @@ def lines_of(source):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_sheet_gives_nothing_away(path, chapters):
+def test_a_sheet_is_the_notebook_with_its_checks_locked(path, chapters):
     sheet = chapters[path.stem].notebook
-    text = json.dumps(sheet, ensure_ascii=False)
-    for exercise in chapters[path.stem].exercises:
-        region = re.search(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", exercise.solution, re.S).group(1)
-        secret = lines_of(region) | lines_of(exercise.checks[f"{exercise.name}-hidden"])
-        teacher = nbformat.read(path, as_version=4)
-        names = {exercise.name, f"{exercise.name}-hidden"}
-        elsewhere = [c.source for c in teacher.cells if c.metadata.get("nbgrader", {}).get("grade_id") not in names]
-        public = "\n".join(elsewhere)  # a line that the author printed in the text as well
-        leaked = [line for line in secret if line not in public and json.dumps(line, ensure_ascii=False)[1:-1] in text]
-        assert not leaked, f"{exercise.name}: {leaked}"
-    assert not re.search(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)", text)
+    assert [cell.source for cell in sheet.cells] == [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    marks = [cell.metadata.nbgrader for cell in sheet.cells if "nbgrader" in cell.metadata]
+    assert not [mark.grade_id for mark in marks if mark.grade_id.endswith("-hidden")]
     code = [cell for cell in sheet.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     nbformat.validate(sheet)
@@ -87,13 +80,39 @@ def test_the_release_is_the_same_every_time(tmp_path):
     (name,) = zipfile.ZipFile(first[-1]).namelist()
     assert name == "02-text-to-image/02-text-to-image.ipynb"
     marks = [c.metadata.nbgrader for c in nbformat.read(first[0], as_version=4).cells if "nbgrader" in c.metadata]
-    assert len(marks) == 9 and all(mark.checksum for mark in marks)
+    assert len(marks) == 6 and all(mark.checksum for mark in marks)
 
 
 def test_a_notebook_without_exercises_is_refused(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
     with pytest.raises(ValueError, match="has no exercises"):
         release([tmp_path / "empty.ipynb"], tmp_path / "out")
+
+
+def test_what_does_not_fit_its_answers_is_refused(tmp_path):
+    quiz, answers = tmp_path / "quiz.ipynb", tmp_path / "answers" / "quiz.py"
+    shutil.copy(SECOND, quiz)
+    with pytest.raises(ValueError, match="quiz.ipynb has no answers: .*answers.quiz.py should hold them"):
+        read_chapter(quiz)
+    answers.parent.mkdir()
+    text = answers_of(SECOND).read_text(encoding="utf-8")
+    answers.write_text(text)
+    assert read_chapter(quiz).exercises[0].points == {"guidance-check": 1, "guidance-hidden": 1}
+    answers.write_text(text.replace("# %% guidance-hidden", "# %% guidance-hidden points=4"))
+    assert read_chapter(quiz).exercises[0].points == {"guidance-check": 1, "guidance-hidden": 4}
+    answers.write_text(text.replace("# %% walk-hidden", "# %% talk-hidden"))
+    with pytest.raises(ValueError, match="has sections for .*, talk-hidden, .*; quiz.ipynb asks for .*, walk-hidden"):
+        read_chapter(quiz)
+
+
+@pytest.mark.parametrize("mark", ["SOLUTION", "HIDDEN TESTS", "MARK SCHEME"])
+def test_a_notebook_that_holds_a_secret_is_not_handed_out(tmp_path, mark):
+    notebook = nbformat.read(SECOND, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(f"x = 1\n### BEGIN {mark}"))
+    nbformat.write(notebook, tmp_path / "quiz.ipynb")
+    with pytest.raises(ValueError, match=r"in the cell that begins 'x = 1': move it to .*answers.quiz.py"):
+        release([tmp_path / "quiz.ipynb"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_disk_that_is_full_leaves_the_old_sheets(tmp_path, full_disk):
@@ -181,7 +200,7 @@ def test_feedback_shows_what_is_wrong_and_no_check(graded, chapters):
     for name, page in pages.items():
         text = strip.sub("", page)
         exercises = chapters[results[name]["chapter"]].exercises
-        asked = "\n".join(exercise.solution for exercise in exercises)
+        asked = "\n".join(exercise.solution + exercise.stub for exercise in exercises)
         asked += "\n".join(
             c.source for c in chapters[results[name]["chapter"]].notebook.cells if c.cell_type == "markdown"
         )

@@ -20,7 +20,7 @@ Handed = Annotated[
 Notebooks = Annotated[
     list[Path] | None,
     typer.Option(
-        "--notebook", help="A chapter with its solutions, repeatable; left out, every one in the folder notebooks."
+        "--notebook", help="A chapter, its answers beside it, repeatable; left out, every one in the folder notebooks."
     ),
 ]
 Checks = Annotated[
@@ -48,7 +48,7 @@ def release(
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("_build/assignments"),
 ):
-    """Write student versions of the chapters, without solutions and hidden tests, and a zip of them."""
+    """Write the sheets of the chapters, their checks locked, and a zip of them."""
     from difflab.classroom import release as make
 
     for path in make(_chapters(notebooks), out):
@@ -120,10 +120,10 @@ def grade(
 
 @app.command()
 def private(
-    notebook: Annotated[Path, typer.Argument(help="A chapter with its solutions.", show_default=False)],
+    notebook: Annotated[Path, typer.Argument(help="A chapter, its answers beside it.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The folder of private checks.")] = Path("private"),
 ):
-    """Write a file of private checks for a chapter, to fill in: it begins with the book's hidden tests."""
+    """Write a file of private checks for a chapter, to fill in: it begins with the book's hidden checks."""
     from difflab.classroom import private_template, read_chapter
 
     chapter = read_chapter(notebook)

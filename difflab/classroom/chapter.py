@@ -1,4 +1,4 @@
-"""What a chapter asks: its exercises, read from the teacher's notebook, and a teacher's private checks for them."""
+"""What a chapter asks: its exercises, from its notebook and the answers beside it, and a teacher's private checks."""
 
 import re
 import runpy
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 SECTION = re.compile(r"^# %% *(\S+)(?: +points=([\d.]+))? *$", re.MULTILINE)
+SECRET = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS|MARK SCHEME)")  # nbgrader's marks
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Exercise:
     name: str  # the grade id of the answer; those of its checks are NAME-check and NAME-hidden
     defines: tuple[str, ...]  # the names of the functions or classes that an answer has to define
     stub: str  # the answer cell as students get it
-    solution: str
+    solution: str  # an answer that has all points
     checks: dict[str, str]  # by grade id: the source of the visible and of the hidden check
     points: dict[str, float]  # by grade id of a check
     wrong: tuple[str, ...] = ()  # answers that the checks are known to reject
@@ -32,51 +33,88 @@ class Chapter:
     name: str  # the notebook's file name without its ending
     setup: str  # the source of the cell that every exercise needs
     exercises: tuple[Exercise, ...]
-    notebook: object  # the student version, a NotebookNode
-    cells: frozenset[str]  # the sources of the student version's cells
+    notebook: object  # the sheet, a NotebookNode
+    cells: frozenset[str]  # the sources of its cells
+
+
+def answers_of(notebook: Path) -> Path:
+    """Where the answers to a notebook's exercises lie, and its hidden checks: in the folder answers beside it."""
+    return notebook.parent / "answers" / f"{notebook.stem}.py"
+
+
+def sections(path: Path) -> dict[str, tuple[str, float | None]]:
+    """The sections of a file of answers or checks, by grade id: each one's source, and its points where they are given.
+
+    A line `# %% GRADE-ID` (or `# %% GRADE-ID points=3`) begins a section; what stands before the first is a comment.
+    """
+    pieces = SECTION.split(path.read_text(encoding="utf-8"))[1:]
+    return {
+        name: (source.strip("\n"), float(points) if points else None)
+        for name, points, source in zip(*[iter(pieces)] * 3, strict=True)
+    }
 
 
 def read_chapter(path: Path, checks: Path | None = None) -> Chapter:
-    """The chapter of a teacher's notebook.
+    """The chapter of a notebook, with the answers that lie beside it.
 
-    path: the notebook with its solutions. checks: a folder of private checks, see `with_private_checks`. Planted wrong
-    answers are taken from `../tests/wrong_answers`, if the notebook lies in a clone of the project.
+    path: the notebook. checks: a folder of private checks, see `with_private_checks`. Planted wrong answers are taken
+    from `../tests/wrong_answers`, if the notebook lies in a clone of the project.
 
-    Raises ValueError if the notebook has no exercises in nbgrader's form.
+    Raises ValueError if the notebook has no exercises in nbgrader's form, if it holds a solution or a hidden check
+    itself, and if the file of answers is not there or does not belong to it.
     """
     import nbformat
 
-    from difflab.classroom.release import student_version
+    from difflab.classroom.release import sheet
 
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"there is no chapter {str(path)!r}: name the notebooks that hold the solutions")
-    teacher = nbformat.read(path, as_version=4)
-    student = student_version(teacher)
-    setup = [cell.source for cell in teacher.cells if "exercise-setup" in cell.metadata.get("tags", [])]
-    graded = {cell.metadata.nbgrader.grade_id: cell for cell in teacher.cells if "nbgrader" in cell.metadata}
-    stubs = {cell.metadata.nbgrader.grade_id: cell.source for cell in student.cells if "nbgrader" in cell.metadata}
-    names = [name for name, cell in graded.items() if cell.metadata.nbgrader.solution]
+        raise ValueError(f"there is no chapter {str(path)!r}: name a notebook with exercises")
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if SECRET.search(cell.source):
+            raise ValueError(
+                f"{path.name} holds what students are not to see, in the cell that begins "
+                f"{cell.source.splitlines()[0]!r}: move it to {answers_of(path)}"
+            )
+    notebook = sheet(notebook)
+    setup = [cell.source for cell in notebook.cells if "exercise-setup" in cell.metadata.get("tags", [])]
+    cells = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+    names = [name for name, cell in cells.items() if cell.metadata.nbgrader.solution]
     if not names or len(setup) != 1:
         raise ValueError(f"{path.name} has no exercises: cells with grade ids, and one cell tagged exercise-setup")
+    beside = _answers(path, names)
     planted = _planted(path.parent.parent / "tests" / "wrong_answers" / f"{path.stem}.py")
 
     def exercise(name):
-        parts = [f"{name}-check", f"{name}-hidden"]
+        check, hidden = f"{name}-check", f"{name}-hidden"
+        hidden_source, hidden_points = beside[hidden]
         return Exercise(
             name=name,
-            defines=tuple(re.findall(r"^(?:def|class) (\w+)", graded[name].source, re.MULTILINE)),
-            stub=stubs[name],
-            solution=graded[name].source,
-            checks={part: graded[part].source for part in parts},
-            points={part: float(graded[part].metadata.nbgrader.points) for part in parts},
+            defines=tuple(re.findall(r"^(?:def|class) (\w+)", cells[name].source, re.MULTILINE)),
+            stub=cells[name].source,
+            solution=beside[name][0],
+            checks={check: cells[check].source, hidden: hidden_source},
+            points={check: float(cells[check].metadata.nbgrader.points), hidden: hidden_points or 1.0},
             wrong=tuple(answer for exercise, _, answer in planted if exercise == name),
         )
 
     chapter = Chapter(
-        path.stem, setup[0], tuple(map(exercise, names)), student, frozenset(cell.source for cell in student.cells)
+        path.stem, setup[0], tuple(map(exercise, names)), notebook, frozenset(cell.source for cell in notebook.cells)
     )
     return with_private_checks(chapter, checks) if checks else chapter
+
+
+def _answers(path: Path, names: list[str]) -> dict[str, tuple[str, float | None]]:
+    """The sections that lie beside a notebook: for each of its exercises an answer and a hidden check."""
+    file = answers_of(path)
+    if not file.is_file():
+        raise ValueError(f"{path.name} has no answers: {file} should hold them, and the hidden checks")
+    found = sections(file)
+    wanted = [part for name in names for part in (name, f"{name}-hidden")]
+    if set(found) != set(wanted):
+        raise ValueError(f"{file} has sections for {', '.join(found)}; {path.name} asks for {', '.join(wanted)}")
+    return found
 
 
 def _planted(path: Path) -> list[tuple[str, str, str]]:
@@ -96,10 +134,7 @@ def with_private_checks(chapter: Chapter, folder: Path) -> Chapter:
     folder = Path(folder)
     script, notebook = folder / f"{chapter.name}.py", folder / f"{chapter.name}.ipynb"
     if script.is_file():
-        pieces = SECTION.split(script.read_text(encoding="utf-8"))
-        found = {
-            name: (source.strip("\n"), points) for name, points, source in zip(*[iter(pieces[1:])] * 3, strict=True)
-        }
+        found = sections(script)
     elif notebook.is_file():
         import nbformat
 
@@ -133,7 +168,7 @@ def with_private_checks(chapter: Chapter, folder: Path) -> Chapter:
 
 
 def private_template(chapter: Chapter) -> str:
-    """The text of a file of private checks for the chapter: its hidden tests, to be replaced or added to."""
+    """The text of a file of private checks for the chapter: its hidden checks, to be replaced or added to."""
     lines = [
         f"# Private checks of {chapter.name}. A line '# %% GRADE-ID' begins the check of that id;",
         "# 'points=3' at its end changes what it is worth. Each runs after its exercise's visible check, in the same",

@@ -38,11 +38,11 @@ def grade(
 ) -> list[dict]:
     """Grade everything in `folder`, and write OUT/grades.csv, forms of it to import, and OUT/feedback.
 
-    folder: what was handed in, see `look`. notebooks: the chapters, with their solutions. out: the folder to write;
-    what is in it from an earlier run is kept for every file that has not changed since, so that an interrupted run goes
-    on. checks: a folder of private checks. roster: the platform's own list of the class, a CSV file exported from it.
-    limits: for each submission. jobs: how many run at a time; left out, one a core. tell: called with a line for every
-    submission.
+    folder: what was handed in, see `look`. notebooks: the chapters, their answers beside them. out: the folder to
+    write; what is in it from an earlier run is kept for every file that has not changed since, so that an interrupted
+    run goes on. checks: a folder of private checks. roster: the platform's own list of the class, a CSV file exported
+    from it. limits: for each submission. jobs: how many run at a time; left out, one a core. tell: called with a line
+    for every submission.
 
     Returns one result for each submission: student, chapter, status, score, points, and the reason for each.
 
@@ -52,7 +52,7 @@ def grade(
     limits = limits or Limits()
     chapters = [read_chapter(path, checks) for path in notebooks]
     if not chapters:
-        raise ValueError("no chapters to grade by: name the notebooks that hold the solutions")
+        raise ValueError("no chapters to grade by: name their notebooks")
     rows = tables.read_roster(roster) if roster else []
     submissions = look(folder, chapters)
     used = [chapter for chapter in chapters if any(s.chapter is chapter for s in submissions)]
@@ -175,7 +175,7 @@ def _judge(server, submission: Submission, limits: Limits) -> dict:
 def _attempt(server, setup, exercise, answer, limits, spent):
     """The outcome of one answer, and the seconds it took of the submission's time."""
     if answer is None or answer.strip() == exercise.stub.strip():
-        why = "no answer was found in the notebook" if answer is None else "not answered yet"
+        why = "no answer was found in the notebook" if answer is None else sandbox.NOT_ANSWERED
         return Outcome(failed=dict.fromkeys(exercise.checks, why)), 0.0
     left = limits.total_seconds - spent
     if left <= 0:

@@ -1,4 +1,4 @@
-"""The sheets to hand out: nbgrader's student versions of the chapters, a folder of them, and a zip."""
+"""The sheets to hand out: the chapters with their checks locked, a folder of them, and a zip."""
 
 import copy
 import zipfile
@@ -9,35 +9,28 @@ from typing import Any
 from difflab.files import check_folder, new_file
 
 
-def student_version(teacher):
-    """A teacher's notebook without its solutions, hidden tests and outputs, its checks locked and with checksums.
+def sheet(notebook):
+    """A chapter's notebook as it is handed out: its checks locked and with checksums, its outputs cleared.
 
-    The steps are those of `nbgrader generate_assignment`, without its database.
+    The steps are those of `nbgrader generate_assignment`, without its database. There is nothing to take out: solutions
+    and hidden checks are not in the notebook.
     """
     from nbconvert.exporters.exporter import ResourcesDict
     from nbgrader import preprocessors as nbgrader
 
-    notebook = copy.deepcopy(teacher)
+    notebook = copy.deepcopy(notebook)
     resources: Any = ResourcesDict()
-    for step in (
-        nbgrader.LockCells,
-        nbgrader.ClearSolutions,
-        nbgrader.ClearOutput,
-        nbgrader.ClearHiddenTests,
-        nbgrader.ClearMarkScheme,
-        nbgrader.ComputeChecksums,
-        nbgrader.CheckCellMetadata,
-    ):
+    for step in (nbgrader.LockCells, nbgrader.ClearOutput, nbgrader.ComputeChecksums, nbgrader.CheckCellMetadata):
         notebook, resources = step().preprocess(notebook, resources)
     return notebook
 
 
 def release(notebooks: Iterable[Path], out: Path) -> list[Path]:
-    """Write every notebook's student version to OUT/release/CHAPTER/CHAPTER.ipynb, and all of them to OUT/release.zip.
+    """Write every notebook's sheet to OUT/release/CHAPTER/CHAPTER.ipynb, and all of them to OUT/release.zip.
 
     Equal notebooks give equal bytes. Returns the written paths, the zip last. Each is written whole or not at all.
 
-    Raises ValueError for a notebook that has no exercises, and where nothing can be written, before anything is.
+    Raises ValueError for a notebook that `read_chapter` refuses, and where nothing can be written, before anything is.
     """
     import nbformat
 

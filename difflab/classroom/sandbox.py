@@ -23,11 +23,13 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from difflab.classroom.chapter import Exercise
 from difflab.classroom.fence import ANSWER, raise_fence, watch
 
 CHECK = "<the check>"
+NOT_ANSWERED = "not answered yet"
 NUMBER = struct.Struct("!i")  # a message to and from the fork server
 LONGEST = 100_000  # bytes of a message from the process
 SHOWN = 500  # characters of a student's error
@@ -56,6 +58,10 @@ class Outcome:
 
 class Ended(Exception):
     """There is nothing more to be learned from the process; the message says why."""
+
+
+class Unanswered(Exception):
+    """A check was asked about an answer that is still empty."""
 
 
 class Tampered(Ended):
@@ -198,6 +204,8 @@ def run_exercise(server, setup: str, exercise: Exercise, answer: str, limits: Li
             raise Ended(wrong["says"])
         for name in exercise.checks:
             wrong = ask(limits.seconds, do="check", source=exercise.checks[name])["failed"]
+            if wrong and wrong["says"] == NOT_ANSWERED:
+                raise Ended(NOT_ANSWERED)
             if wrong:
                 outcome.failed[name] = _told(wrong, hidden=name.endswith("-hidden"))
             waiting.remove(name)
@@ -287,9 +295,17 @@ def _only_open(number: int):
 
 
 def _space(setup: str) -> dict:
-    """A fresh namespace in which the setup cell has run."""
-    space = {"__name__": "exercise"}
+    """A fresh namespace in which the setup cell has run, and in which no check passes for want of an answer."""
+    from difflab.exercises import answered
+
+    def insist(*answers):
+        if not answered(*answers):
+            raise Unanswered
+        return True
+
+    space: dict[str, Any] = {"__name__": "exercise"}
     exec(compile(setup, "<the setup>", "exec"), space)
+    space["answered"] = insist
     return space
 
 
@@ -333,8 +349,8 @@ def _described(error: BaseException, source: str) -> dict:
         words = "out of memory: the limit for an exercise is reached"
     if by_check:
         return {"kind": kind, "by_check": True, "says": words or "the check failed"}
-    if isinstance(error, NotImplementedError):
-        return {"kind": kind, "by_check": False, "says": "not answered yet"}
+    if isinstance(error, Unanswered):
+        return {"kind": kind, "by_check": True, "says": NOT_ANSWERED}
     line = next(
         (frame.lineno for frame in reversed(frames) if frame.filename == ANSWER), getattr(error, "lineno", None)
     )

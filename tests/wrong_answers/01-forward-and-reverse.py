@@ -96,23 +96,27 @@ def ddpm(predict_noise, x, alphas, generator):
 """),
     ("ddim-eta", "budget", """
 def ddim_eta(x0, eps, z, alpha_bar_t, alpha_bar_s, eta):
-    sigma = eta * ((1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5
+    variance = (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    sigma = eta * variance**0.5
     direction = max(1 - alpha_bar_s - sigma, 0) ** 0.5
     return alpha_bar_s**0.5 * x0 + direction * eps + sigma * z
 """),
     ("ddim-eta", "budget", """
 def ddim_eta(x0, eps, z, alpha_bar_t, alpha_bar_s, eta):
-    sigma = eta * ((1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5
+    variance = (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    sigma = eta * variance**0.5
     return alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s) ** 0.5 * eps + sigma * z
 """),
     ("ddim-eta", "eta = 1", """
 def ddim_eta(x0, eps, z, alpha_bar_t, alpha_bar_s, eta):
-    sigma = eta * (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    variance = (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    sigma = eta * variance
     return alpha_bar_s**0.5 * x0 + (1 - alpha_bar_s - sigma**2) ** 0.5 * eps + sigma * z
 """),
     ("ddim-eta", "x0", """
 def ddim_eta(x0, eps, z, alpha_bar_t, alpha_bar_s, eta):
-    sigma = eta * ((1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5
+    variance = (1 - alpha_bar_t / alpha_bar_s) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    sigma = eta * variance**0.5
     return alpha_bar_t**0.5 * x0 + (1 - alpha_bar_s - sigma**2) ** 0.5 * eps + sigma * z
 """),
 ]  # fmt: skip

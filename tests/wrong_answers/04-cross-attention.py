@@ -188,7 +188,10 @@ def louder(positions, factor):
 """),
     ("louder", "must return a function", """
 def louder(positions, factor):
-    pass
+    def change(probs, site):
+        scale = torch.ones(probs.shape[-1])
+        scale[positions] = factor
+        return probs * scale
 """),
     ("louder", "as many probabilities", """
 def louder(positions, factor):
