@@ -1,4 +1,4 @@
-"""Pictures for people: contact sheets, strips, curves; and tables.
+"""Pictures for people: contact sheets, strips, curves, drawn diagrams; and tables.
 
 The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, or a
 `Table`, so it shows as the last line of a cell (or through `display(...)`), carries its alternative text or its
@@ -12,7 +12,9 @@ import io
 import itertools
 import math
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 import PIL.Image
@@ -29,6 +31,7 @@ INK = "#222222"
 NUMBERS = "text-align:right;font-variant-numeric:tabular-nums"
 FIGURE_SPACE = "\u2007"  # as wide as a digit, and not collapsed by HTML
 DPI = 144
+DRAWINGS = Path(__file__).parent / "drawings"
 
 
 def grid(images, captions=None, columns=None, *, title=None, size=1.6, alt=None):
@@ -224,6 +227,20 @@ def overlay(picture, one):
     return PIL.Image.fromarray(((0.4 * gray + 0.6 * color) * 255).round().astype(np.uint8))
 
 
+def drawing(name):
+    """Show a drawn diagram of the book: `name` is that of its file in `difflab/drawings`, such as "07-guidance".
+
+    Its alternative text is its own title and description. Raises ValueError, naming them all, for any other name.
+    """
+    known = sorted(path.stem for path in DRAWINGS.glob("*.svg"))
+    if name not in known:
+        raise ValueError(f"there is no drawing {name!r}: choose one of {', '.join(known)}")
+    svg = (DRAWINGS / f"{name}.svg").read_bytes()
+    root = ElementTree.fromstring(svg)
+    width = float(root.attrib["viewBox"].split()[2])
+    return _image(svg, "image/svg+xml", f"{root.findtext('{*}title')}. {root.findtext('{*}desc')}", round(width))
+
+
 def figure(width=6.0, height=3.2, *, rows=1, columns=1):
     """A blank figure in the book's style: (figure, axes). Show it with `shown(figure, alt=...)`."""
     blank = Figure(figsize=(width, height), layout="constrained")
@@ -377,13 +394,18 @@ def _describe(count, captions, title):
 
 
 def _html(figure, alt):
-    from IPython.display import HTML
-
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.06)
     width = round(PIL.Image.open(file).width * 96 / DPI)
-    data = base64.b64encode(file.getvalue()).decode()
+    return _image(file.getvalue(), "image/png", alt, width)
+
+
+def _image(content, kind, alt, width):
+    """A picture within the page: the bytes of a file of this MIME type, `width` pixels wide where there is room."""
+    from IPython.display import HTML
+
+    data = base64.b64encode(content).decode()
     return HTML(
-        f'<img class="difflab-figure" src="data:image/png;base64,{data}" alt="{html.escape(alt)}" '
+        f'<img class="difflab-figure" src="data:{kind};base64,{data}" alt="{html.escape(alt)}" '
         f'width="{width}" style="max-width:100%;height:auto">'
     )
