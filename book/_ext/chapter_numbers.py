@@ -33,12 +33,13 @@ def only(node, kind):
 
 def draw_together(doctree):
     """Make a figure of each drawing that has a line in italics below it."""
-    for paragraph in list(doctree.findall(nodes.paragraph)):
+    drawings = [node for node in doctree.findall(nodes.paragraph) if only(node, nodes.image) is not None]
+    for paragraph in drawings:
         below = paragraph.next_node(descend=False, siblings=True)
-        image, words = only(paragraph, nodes.image), only(below, nodes.emphasis)
-        if image is not None and words is not None:
+        words = only(below, nodes.emphasis)
+        if words is not None:
             below.parent.remove(below)
-            paragraph.replace_self(nodes.figure("", image, nodes.caption("", "", *words.children)))
+            paragraph.replace_self(nodes.figure("", paragraph[0], nodes.caption("", "", *words.children)))
 
 
 def number_figures(doctree, prefix):

@@ -42,7 +42,7 @@ def claims_in(folder):
 
 
 def verdicts(entry, made):
-    """What became of one of the survey's claims: the verdict of each chapter that makes it, or that there is none yet."""
+    """What became of one of the survey's claims: the verdicts of the chapters that make it, or why there is none."""
     found = [claim["verdict"] for each in made.values() for claim in each if claim["id"] == entry["id"]]
     there = {number(page) for page in made}
     return found or [UNDECIDED if there & set(entry["chapters"]) else OPEN]
@@ -66,8 +66,8 @@ def finding(claim, page, address):
     """A claim as this build made it, with a link to the place where it did."""
     condition = f" ({html.escape(claim['condition'])})" if claim["condition"] else ""
     where = f'<a href="{address(page)}#claim-{html.escape(claim["id"])}">chapter {number(page)}</a>'
-    how = html.escape(claim["evidence"]["how"])
-    return f"<p>{badge(claim['verdict'])}{condition}: {html.escape(claim['sentence'])} <small>{how}; {where}</small></p>"
+    sentence, how = html.escape(claim["sentence"]), html.escape(claim["evidence"]["how"])
+    return f"<p>{badge(claim['verdict'])}{condition}: {sentence} <small>{how}; {where}</small></p>"
 
 
 def waiting(entry, verdict):

@@ -8,7 +8,7 @@ NEXT = re.compile(rf"(?<=[.)]) +(?={NAMES})")  # several stand in one line, wher
 
 
 def as_list(lines):
-    """Turn each paragraph of "name: text" lines into a bullet list; a line that only goes on belongs to the one above."""
+    """Turn each paragraph of "name: text" lines into a bullet list; other lines go on with the text above them."""
     made = []
     for blank, group in itertools.groupby(lines, key=lambda line: not line.strip()):
         paragraph = list(group)
