@@ -10,6 +10,7 @@ and carries itself as data in the output, from which the book's ledger is made.
 import html
 import itertools
 import math
+import re
 import string
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ DRAWS = 10_000  # of a permutation test or a bootstrap
 EXACT_UP_TO = 13  # pairs that differ: all their sign flips are counted, not drawn
 MIME = "application/vnd.difflab.claim+json"
 HOLDS, CONDITIONAL, FAILS = "holds", "holds with a condition", "does not hold"
+SIGNS = {HOLDS: "✓", CONDITIONAL: "◐", FAILS: "✗"}
 
 
 class Evidence(NamedTuple):
@@ -61,8 +63,9 @@ class Claim(NamedTuple):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         condition = f" ({html.escape(self.condition)})" if self.condition else ""
         line = (
-            f'<p class="difflab-claim" data-verdict="{self.verdict}"><strong>{html.escape(self.id)} {self.verdict}'
-            f"</strong>{condition}: {html.escape(self.sentence)} <small>{html.escape(self.evidence.how)}</small></p>"
+            f'<p class="difflab-claim" id="claim-{self.id}" data-verdict="{self.verdict}">'
+            f"<strong>{SIGNS[self.verdict]} {self.id} {self.verdict}</strong>{condition}: "
+            f"{html.escape(self.sentence)} <small>{html.escape(self.evidence.how)}</small></p>"
         )
         return {"text/plain": str(self), "text/html": line, MIME: self.data()}
 
@@ -70,13 +73,15 @@ class Claim(NamedTuple):
 def claim(id: str, sentence: str, evidence: Evidence, *, condition: str | None = None, holds: bool = True) -> Claim:
     """The claim, if its evidence bears it out. Raises Unfounded otherwise: the page would say what is not so.
 
-    id: its own name, or one of the document's claims.
+    id: one of the survey's (book/claims.json), or its own: letters, digits, points and hyphens, once in a chapter.
     sentence: with at least one number in braces, by the names in ``evidence.numbers``, such as {a:.0%}.
     condition: under which it holds, and under which it was measured; left out, it holds as it stands.
     holds: False for a claim that the page says does not hold: then the evidence must *not* decide for it.
 
-    Raises ValueError for a sentence without a number of the evidence's.
+    Raises ValueError for a sentence without a number of the evidence's, and for an id of anything else.
     """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*", id):
+        raise ValueError(f"id={id!r}: use letters, digits, points and hyphens, so that a page can link to it")
     names = {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
     if not names or not names <= evidence.numbers.keys():
         have = ", ".join(evidence.numbers)

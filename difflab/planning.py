@@ -106,7 +106,7 @@ class Plan(NamedTuple):
 
     @property
     def settings(self):
-        """The best choice's published settings, to be passed on with **: none where difflab's defaults are meant."""
+        """The best choice's published settings, to be passed on by name; none where difflab's defaults are meant."""
         return PUBLISHED[self.best.name].settings if self.best.name in PUBLISHED else {}
 
     def load(self):

@@ -1,9 +1,11 @@
 """Pictures for people: contact sheets, strips, curves, drawn diagrams; and tables.
 
 The only file that knows matplotlib. Every function that shows something returns an `IPython.display.HTML`, or a
-`Table`, so it shows as the last line of a cell (or through `display(...)`), carries its alternative text or its
-caption, and looks the same in Jupyter, on Colab and in the built book. Pictures are PIL images or uint8 arrays of shape
-(H, W, 3) or (H, W).
+`Table`, so it shows as the last line of a cell (or through `display(...)`), and looks the same in Jupyter, on Colab and
+in the built book. Pictures are PIL images or uint8 arrays of shape (H, W, 3) or (H, W).
+
+What a figure shows is said once, in `alt`: to those who cannot see it, and in the caption that everybody sees beneath
+it, which the book numbers. Give `caption` too where that is more than the eye needs.
 """
 
 import base64
@@ -29,37 +31,47 @@ from difflab.files import new_file
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
 NUMBERS = "text-align:right;font-variant-numeric:tabular-nums"
+CAPTION = "font-size:.9em;max-width:46em;margin:.3em 0 .8em;text-align:left"
 FIGURE_SPACE = "\u2007"  # as wide as a digit, and not collapsed by HTML
 DPI = 144
 DRAWINGS = Path(__file__).parent / "drawings"
 
 
-def grid(images, captions=None, columns=None, *, title=None, size=1.6, alt=None):
-    """Show pictures in rows of `columns`, each with its caption below.
+def grid(images, captions=None, columns=None, *, rows=None, title=None, size=1.6, alt=None, caption=None):
+    """Show pictures in rows, each with its own words below it, or with heads for rows and columns.
 
-    images: a list of pictures.
-    captions: as many strings, or None.
-    columns: pictures in a row; as square a grid as fits 6 columns when None.
+    >>> show.grid(pictures, columns=["w = 1", "w = 4", "w = 8"], rows=["plain", "rescaled"], alt=...)
+
+    images: a list of pictures, row after row.
+    captions: as many strings, one below each picture, or None.
+    columns: how many pictures stand in a row, or the columns' heads, a string each; as square a grid as fits 6 columns
+        when None.
+    rows: the rows' heads, a string each, or None.
     title: a line above the grid.
     size: the width of one picture, in inches.
-    alt: what the figure says to someone who cannot see it; made from the title and the captions when None.
+    alt: what the figure says to someone who cannot see it; made from the title and all other words when None.
+    caption: what stands beneath it; alt, where that is given, when None.
 
-    Raises ValueError for no pictures, a caption too many or too few, columns below 1, or something that is no picture.
+    Raises ValueError for no pictures, a caption or a head too many or too few, columns below 1, or something that is no
+    picture.
     """
-    figure = _grid_figure(images, captions, columns, title, size)
-    return _html(figure, alt or _describe(len(images), captions, title))
+    figure = _grid_figure(images, captions, columns, rows, title, size)
+    return _html(figure, alt or _describe(len(images), captions, title, columns, rows), caption or alt)
 
 
-def strip(images, labels=None, *, title=None, size=1.3, alt=None):
+def strip(images, labels=None, *, title=None, size=1.3, alt=None, caption=None):
     """Show pictures in one row: a trajectory, a sweep of one setting. Arguments as in `grid`."""
-    return grid(images, labels, columns=max(len(images), 1), title=title, size=size, alt=alt)
+    return grid(images, labels, columns=max(len(images), 1), title=title, size=size, alt=alt, caption=caption)
 
 
-def curves(x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False, size=(6.0, 3.2), alt=None):
+def curves(
+    x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False, size=(6.0, 3.2), alt=None, caption=None
+):
     """Draw curves over a common x.
 
     x: a sequence of N numbers.
     lines: a dict from a curve's name to its N numbers.
+    title, alt, caption: as in `grid`.
 
     Raises ValueError for no curves, more curves than colors, or a curve whose length is not N.
     """
@@ -84,11 +96,12 @@ def curves(x, lines, *, xlabel="", ylabel="", title=None, logx=False, logy=False
             axes.minorticks_off()
     if len(lines) > 1:
         axes.legend(frameon=False)
-    return _html(figure, alt or f"{title or ylabel or 'Curves'} against {xlabel or 'x'}: {', '.join(lines)}.")
+    named = f"{title or ylabel or 'Curves'} against {xlabel or 'x'}: {', '.join(lines)}."
+    return _html(figure, alt or named, caption or alt)
 
 
-def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None):
-    """Show a table of numbers as colored cells with the numbers in them: similarities, shares, counts.
+def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None, caption=None):
+    """Show a table of numbers as colored cells with the numbers in them: similarities, fractions, counts.
 
     Blue is high and white is low; where some numbers are negative, white is 0, blue above and red below it.
 
@@ -96,6 +109,7 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
     rows, columns: R and C names.
     decimals: digits after the point. Beyond 12 columns the numbers are left out.
     size: the side of one cell, in inches.
+    title, alt, caption: as in `grid`.
 
     Raises ValueError for values that are not R x C numbers.
     """
@@ -137,7 +151,7 @@ def matrix(values, rows, columns, *, title=None, decimals=2, size=0.62, alt=None
     if title:
         axes.set_title(title, fontsize=12, color=INK, loc="left")
     named = f"{title or 'Numbers'}: rows {', '.join(map(str, rows))}; columns {', '.join(map(str, columns))}."
-    return _html(sheet, alt or named)
+    return _html(sheet, alt or named, caption or alt)
 
 
 def table(rows, columns: dict[str, str], caption: str) -> "Table":
@@ -195,14 +209,14 @@ class Table(NamedTuple):
         return "\n".join([self.caption, "", *(line.replace(FIGURE_SPACE, " ").rstrip() for line in lines)])
 
 
-def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt=None):
+def heat(pictures, maps, labels=None, columns=None, *, rows=None, title=None, size=1.6, alt=None, caption=None):
     """Show heat maps over pictures: the picture in gray, lit up where its map is high.
 
     Every map is stretched from its own lowest to its own highest value: compare places within a map, not two maps.
 
     pictures: as many pictures as maps, or one for all.
     maps: (H, W) numbers of the picture's size each, as tensors or arrays; None shows the picture as it is.
-    labels, columns, title, size, alt: as in `grid`; one row when columns is None.
+    labels, columns, rows, title, size, alt, caption: as in `grid`; one row when columns is None.
 
     Raises ValueError for a number of pictures that does not fit, or a map of another size than its picture.
     """
@@ -211,7 +225,7 @@ def heat(pictures, maps, labels=None, columns=None, *, title=None, size=1.6, alt
     if len(pictures) != len(maps):
         raise ValueError(f"{len(pictures)} pictures for {len(maps)} maps: give one for each, or one for all")
     lit = [picture if one is None else overlay(picture, one) for picture, one in zip(pictures, maps, strict=True)]
-    return grid(lit, labels, columns or len(lit), title=title, size=size, alt=alt)
+    return grid(lit, labels, columns or len(lit), rows=rows, title=title, size=size, alt=alt, caption=caption)
 
 
 def overlay(picture, one):
@@ -247,11 +261,11 @@ def figure(width=6.0, height=3.2, *, rows=1, columns=1):
     return blank, blank.subplots(rows, columns)
 
 
-def shown(figure, alt):
-    """Make a matplotlib figure show in the page, with its alternative text (which it has to have)."""
+def shown(figure, alt, caption=None):
+    """Make a matplotlib figure show in the page, with alt (which it has to have) and caption: as in `grid`."""
     if not alt or not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows, for readers who cannot see it")
-    return _html(figure, alt)
+    return _html(figure, alt, caption or alt)
 
 
 def style_axes(axes, xlabel="", ylabel="", title=None):
@@ -283,10 +297,10 @@ def save_sheet(sections, path):
     return _save(sheet, path, " ".join(_describe(len(images), captions, title) for title, images, captions in sections))
 
 
-def save_grid(images, captions, path, columns=None, *, title=None, size=1.6):
+def save_grid(images, captions, path, columns=None, *, rows=None, title=None, size=1.6):
     """Write what `grid` shows to `path`, with the same arguments; returns the path."""
-    sheet = _grid_figure(images, captions, columns, title, size)
-    return _save(sheet, path, _describe(len(images), captions, title))
+    sheet = _grid_figure(images, captions, columns, rows, title, size)
+    return _save(sheet, path, _describe(len(images), captions, title, columns, rows))
 
 
 def _save(sheet, path, described):
@@ -331,23 +345,39 @@ def _row_of_html(cells, sides, scopes):
     return "<tr>" + "".join(f'<{kind} style="{side}">{cell}</{kind[:2]}>' for kind, side, cell in named) + "</tr>"
 
 
-def _grid_figure(images, captions, columns, title, size):
+def _grid_figure(images, captions, columns, rows, title, size):
     images = as_pictures(images, captions)
-    if columns is None:
-        columns = min(6, math.ceil(math.sqrt(len(images))) if len(images) > 4 else len(images))
-    columns = as_whole("columns", columns, "a whole number from 1 to 1000: pictures in a row", 1, 1000)
+    heads, columns = _heads(columns, len(images))
     size = as_number("size", size, "a number of inches above 0, to 100", ABOVE_0, 100)
-    rows = math.ceil(len(images) / columns)
-    wrapped = [_wrap(caption, size) for caption in captions] if captions is not None else [""]
-    lines = max(text.count("\n") + 1 if text else 0 for text in wrapped)
+    count = math.ceil(len(images) / columns)
+    if rows is not None and len(rows) != count:
+        raise ValueError(f"{len(rows)} heads for {count} rows of {columns} pictures: give one for each row")
     tallest = max(image.height / image.width for image in images)
-    height = rows * (size * tallest + 0.19 * lines + 0.08) + (0.35 if title else 0.0)
+    above = 0.19 * _lines(heads, size) + (0.35 if title else 0.0)
+    height = above + count * (size * tallest + 0.19 * _lines(captions, size) + 0.08)
+    beside = 0.0 if rows is None else 0.15 + 0.085 * max(map(len, "\n".join(map(_wrap_head, rows)).splitlines()))
     tight = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
-    sheet = Figure(figsize=(columns * size, height), layout=tight)
+    sheet = Figure(figsize=(columns * size + beside, height), layout=tight)
     if title:
         sheet.suptitle(title, fontsize=12, color=INK, x=0.01, ha="left")
-    _fill(sheet.subplots(rows, columns, squeeze=False).ravel(), images, captions, size)
+    axes = sheet.subplots(count, columns, squeeze=False)
+    _fill(axes.ravel(), images, captions, size)
+    for axis, head in zip(axes[0], heads or [], strict=False):
+        axis.set_title(_wrap(head, size), fontsize=10, color=INK, pad=3)
+    for axis, head in zip(axes[:, 0], rows or [], strict=False):
+        axis.text(
+            -0.06, 0.5, _wrap_head(head), transform=axis.transAxes, ha="right", va="center", fontsize=10, color=INK
+        )
     return sheet
+
+
+def _heads(columns, count):
+    """What `columns` means for so many pictures: (the columns' heads or None, how many there are)."""
+    if columns is None:
+        return None, min(6, math.ceil(math.sqrt(count)) if count > 4 else count)
+    if isinstance(columns, list | tuple):
+        return columns, as_whole("the number of columns", len(columns), "1 or more", 1, 1000)
+    return None, as_whole("columns", columns, "pictures in a row, 1 to 1000, or the columns' heads", 1, 1000)
 
 
 def _fill(axes, images, captions, size):
@@ -360,6 +390,15 @@ def _fill(axes, images, captions, size):
                     0.5, -0.03, _wrap(captions[number], size), transform=axis.transAxes, ha="center", va="top",
                     fontsize=10, color=INK,
                 )  # fmt: skip
+
+
+def _lines(texts, size):
+    """How many lines the longest of the texts takes over a width of size inches; 0 where there is none."""
+    return max((_wrap(text, size).count("\n") + 1 for text in texts or [] if str(text)), default=0)
+
+
+def _wrap_head(head):
+    return textwrap.fill(str(head), 16)
 
 
 def _wrap(caption, size):
@@ -387,25 +426,39 @@ def as_picture(image):
     return PIL.Image.fromarray(array)
 
 
-def _describe(count, captions, title):
+def _describe(count, captions, title, columns=None, rows=None):
     words = f"{title}: " if title else ""
     words += "one picture" if count == 1 else f"{count} pictures"
-    return words + (": " + "; ".join(str(caption) for caption in captions) if captions else "") + "."
+    heads = {"rows": rows, "columns": columns if isinstance(columns, list | tuple) else None}
+    told = [f"{name} {', '.join(map(str, given))}" for name, given in heads.items() if given]
+    told += ["; ".join(map(str, captions))] if captions else []
+    return words + (": " + "; ".join(told) if told else "") + "."
 
 
-def _html(figure, alt):
+def _html(figure, alt, caption):
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.06)
     width = round(PIL.Image.open(file).width * 96 / DPI)
-    return _image(file.getvalue(), "image/png", alt, width)
+    return _image(file.getvalue(), "image/png", alt, width, caption)
 
 
-def _image(content, kind, alt, width):
-    """A picture within the page: the bytes of a file of this MIME type, `width` pixels wide where there is room."""
+def _image(content, kind, alt, width, caption=None):
+    """A picture within the page: the bytes of a file of this MIME type, `width` pixels wide where there is room; with a
+    caption beneath it, which a screen reader is spared where it has just read alt."""
     from IPython.display import HTML
 
     data = base64.b64encode(content).decode()
-    return HTML(
+    picture = (
         f'<img class="difflab-figure" src="data:{kind};base64,{data}" alt="{html.escape(alt)}" '
         f'width="{width}" style="max-width:100%;height:auto">'
     )
+    if not caption:
+        return HTML(picture)
+    below = figcaption(caption, aloud=caption != alt)
+    return HTML(f'<figure class="difflab-captioned" style="margin:0">{picture}{below}</figure>')
+
+
+def figcaption(text, *, aloud=True):
+    """A caption in HTML, or nothing for no text; aloud says whether a screen reader reads it. The book numbers it."""
+    hidden = "" if aloud else ' aria-hidden="true"'
+    return f'<figcaption style="{CAPTION}"><span{hidden}>{html.escape(text)}</span></figcaption>' if text else ""

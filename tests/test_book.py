@@ -8,6 +8,7 @@ import pathlib
 import re
 import struct
 import tomllib
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -54,6 +55,59 @@ def test_a_head_counts_words_and_exercises_and_not_what_code_prints():
     assert heads.words(page) == 1 + 398 + 3 + 1
     assert heads.facts(page, None) == ["about 2 minutes to read", "1 exercise to do"]
     assert "31 seconds to run (when this book was built, on one core)" == heads.facts(page, 31.4)[1]
+
+
+# Numbers of chapters and figures; docstrings
+
+
+def test_a_chapter_has_its_number_before_its_title():
+    numbers = extension("chapter_numbers")
+    order = [numbers.number(name) for name in contents() if name.startswith("notebooks/")]
+    assert order == list(range(1, len(NOTEBOOKS) + 1)) and numbers.number("book/report") is None
+    page = publish_doctree("Guidance\n========\n\nText.")
+    numbers.entitle(SimpleNamespace(env=SimpleNamespace(docname="notebooks/07-guidance")), page)
+    assert page.next_node(nodes.title).astext() == "7. Guidance"
+
+
+def test_figures_are_numbered_in_the_order_of_the_page():
+    """Those that code draws, with a caption in the output; and drawings with a line in italics below."""
+    numbers = extension("chapter_numbers")
+    page = publish_doctree("A\n=\n\n.. image:: a.svg\n\n*What it is.*\n\n.. image:: b.svg\n\nText, *not* a caption.")
+    for image in list(page.findall(nodes.image)):  # as Markdown has it: in a paragraph of its own
+        image.replace_self(nodes.paragraph("", "", image.copy()))
+    drawn = '<figure><img><figcaption style="x"><span>Curves.</span></figcaption></figure>'
+    page += nodes.raw("", drawn, format="html")
+    page += nodes.raw("", "<table></table>", format="html")
+    numbers.draw_together(page)
+    numbers.number_figures(page, "7.")
+    (figure,) = page.findall(nodes.figure)
+    assert figure.next_node(nodes.image)["uri"] == "a.svg" and "*" not in figure.astext()
+    assert figure.next_node(nodes.caption).astext() == "Figure 7.1. What it is."
+    drawn, table = page.findall(nodes.raw)
+    assert '<figcaption style="x"><b>Figure 7.2.</b> <span>Curves.' in drawn.astext() and drawn["format"] == "html"
+    assert table.astext() == "<table></table>" and "not a caption" in page.astext()
+
+
+def test_docstrings_become_lists():
+    as_list = extension("plain_docstrings").as_list
+    said = [
+        "Outside: no list, but a sentence.",
+        "",
+        "x: (B, 4, h, w), which goes on",
+        "    here, and here where it is",
+        "not indented. t: a timestep, None: none",
+        "a, b: more. Such as these.",
+        "Raises ValueError for others.",
+    ]
+    assert as_list(said) == [
+        "Outside: no list, but a sentence.",
+        "",
+        "- ``x``: (B, 4, h, w), which goes on here, and here where it is not indented.",
+        "- ``t``: a timestep, None: none",
+        "- ``a, b``: more. Such as these.",
+        "",
+        "Raises ValueError for others.",
+    ]
 
 
 # The glossary
@@ -278,6 +332,26 @@ def test_every_page_shows_itself_alone(site, chromium, offline_math):
             if watched.wrong:
                 faults[name] = list(watched.wrong)
     assert PAGES and not faults
+
+
+CUT = """() => {
+  document.querySelectorAll("details").forEach(fold => fold.open = true)
+  const code = [...document.querySelectorAll(".cell_input pre")]
+  return code.filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText.split("\\n")[0])
+}"""
+
+
+@pytest.mark.slow
+def test_no_code_is_cut(site, chromium):
+    """At 1280 pixels no cell's code goes beyond its frame: 88 columns fit. What ruff does not ask yet may be cut."""
+    excused = tomllib.loads((ROOT / "notebooks" / "ruff.toml").read_text())["lint"]["extend-per-file-ignores"]
+    narrow = [name for name in PAGES if f"{name.removeprefix('notebooks/')}.ipynb" not in excused]
+    page, cut = chromium.new_page(viewport={"width": 1280, "height": 900}), {}
+    for name in narrow:
+        page.goto(f"{site}/{name}.html", wait_until="load")
+        cut[name] = page.evaluate(CUT)
+    page.close()
+    assert narrow and not {name: lines for name, lines in cut.items() if lines}
 
 
 def test_search_finds_a_word(site, chromium, offline_math):

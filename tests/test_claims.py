@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -43,9 +44,17 @@ def test_a_claim_that_holds_says_its_numbers():
     assert bundle["text/plain"].startswith("X1 holds: With it 100%") and "permutation" in bundle["text/html"]
     data = json.loads(json.dumps(bundle[MIME]))
     assert data["id"] == "X1" and data["verdict"] == HOLDS and data["evidence"]["numbers"]["a"] == 1
-    assert "<" not in claim("X<2", "{n}", greater(YES, [False] * 20))._repr_mimebundle_()["text/html"].replace(
-        "<p class", ""
-    ).replace("<strong>", "").replace("</strong>", "").replace("<small>", "").replace("</small></p>", "")
+
+
+def test_in_a_page_it_says_its_verdict_and_can_be_linked_to():
+    made = claim("X1", "{n} < 21 & more.", greater(YES, [False] * 20), condition="a > b")
+    line = made._repr_mimebundle_()["text/html"]
+    assert line.startswith('<p class="difflab-claim" id="claim-X1" data-verdict="holds with a condition">')
+    told = " ".join(re.sub(r"<.*?>", "", line).split())
+    assert told.startswith("◐ X1 holds with a condition (a &gt; b): 20 &lt; 21 &amp; more. 20 pairs")
+    for wrong in ("X 1", "X<1", "", "1X"):
+        with pytest.raises(ValueError, match="letters, digits"):
+            claim(wrong, "{n}", greater(YES, [False] * 20))
 
 
 def test_a_claim_that_is_not_so_stops_the_build():

@@ -21,11 +21,44 @@ def test_grid_describes_itself():
     assert page.count("<img") == 1
 
 
-def test_strip_is_one_row():
-    def width(page):
-        return int(re.search(r'width="(\d+)"', page._repr_html_()).group(1))
+def width(page):
+    return int(re.search(r'width="(\d+)"', page._repr_html_()).group(1))
 
+
+def test_strip_is_one_row():
     assert width(show.strip(PICTURES * 4)) == pytest.approx(4 * width(show.strip(PICTURES)), rel=0.05)
+
+
+CAPTIONED = re.compile(r'<figure .*<img .*alt="(.*?)".*<figcaption .*?><span( aria-hidden="true")?>(.*?)</span>', re.S)
+
+
+def test_what_is_told_to_the_blind_stands_beneath_and_is_read_aloud_once():
+    captioned = {
+        "grid": show.grid(PICTURES, alt="Of <cats>."),
+        "strip": show.strip(PICTURES, alt="Of <cats>."),
+        "heat": show.heat(PICTURES[0], [None], alt="Of <cats>."),
+        "curves": show.curves([1, 2], {"a": [1, 2]}, alt="Of <cats>."),
+        "matrix": show.matrix([[1]], ["a"], ["x"], alt="Of <cats>."),
+        "shown": show.shown(show.figure()[0], alt="Of <cats>."),
+    }
+    for name, page in captioned.items():
+        found = CAPTIONED.search(page._repr_html_())
+        assert found and found.groups() == ("Of &lt;cats&gt;.", ' aria-hidden="true"', "Of &lt;cats&gt;."), name
+
+
+def test_a_caption_of_its_own_is_shown_and_read_aloud():
+    page = show.grid(PICTURES, alt="Three grays, from dark to light.", caption="Grays.")._repr_html_()
+    assert CAPTIONED.search(page).groups() == ("Three grays, from dark to light.", None, "Grays.")
+    assert "<figcaption" not in show.grid(PICTURES, ["a", "b", "c"])._repr_html_(), "nothing was said"
+
+
+def test_rows_and_columns_have_heads():
+    page = show.grid(PICTURES * 2, columns=["w = 1", "w = 4", "w = 8"], rows=["plain", "rescaled"])
+    assert 'alt="6 pictures: rows plain, rescaled; columns w = 1, w = 4, w = 8."' in page._repr_html_()
+    bare = show.grid(PICTURES * 2, columns=3)
+    assert width(page) > width(bare), "the heads of the rows stand beside the pictures, and take nothing of them"
+    lit = show.heat(PICTURES[0], [None] * 4, columns=["a", "b"], rows=["x", "y"])
+    assert 'alt="4 pictures: rows x, y; columns a, b."' in lit._repr_html_()
 
 
 def test_curves_take_tensors_and_name_their_lines():
@@ -137,7 +170,8 @@ def test_slider_shows_one_frame_and_speaks_the_labels():
     assert [" hidden" in frame for frame in frames] == [False, True, True]
     assert 'alt="Frames two"' in page and 'max="2"' in page and 'aria-label="Frames"' in page
     assert "<three>" not in page and "http" not in page.replace("data:", "")
-    other = widgets.slider(PICTURES)._repr_html_()
+    other = widgets.slider(PICTURES, caption="Ever lighter.")._repr_html_()
+    assert "<span>Ever lighter.</span></figcaption></figure>" in other and "<figcaption" not in page
     assert re.search(r'id="([^"]+)"', page).group(1) != re.search(r'id="([^"]+)"', other).group(1)
 
 
@@ -226,6 +260,8 @@ def test_sheet_and_grid_files_carry_their_description(tmp_path):
         (lambda: show.grid([]), "no pictures"),
         (lambda: show.grid(PICTURES, ["one"]), "3 pictures but 1 captions"),
         (lambda: show.grid(PICTURES, columns=0), "columns=0"),
+        (lambda: show.grid(PICTURES, columns=[]), "number of columns=0"),
+        (lambda: show.grid(PICTURES, columns=2, rows=["one"]), "1 heads for 2 rows of 2 pictures"),
         (lambda: show.grid([np.zeros((4, 4, 3))]), "float64"),
         (lambda: widgets.slider([]), "no pictures"),
         (lambda: widgets.slider(PICTURES, ["one"]), "3 pictures but 1 captions"),

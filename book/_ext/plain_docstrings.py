@@ -1,26 +1,38 @@
 """The docstrings are plain text for readers of code: "name: what it is", a line each. Here they become lists."""
 
+import itertools
 import re
 
-NAMES = re.compile(r"(\**\w+(?:, \**\w+)*): +(\S.*)")
+NAMES = r"\**[a-z_]\w*(?:, \**\w+)*: +(?=\S)"
+NEXT = re.compile(rf"(?<=[.)]) +(?={NAMES})")  # several stand in one line, where they are short
 
 
 def as_list(lines):
-    """Turn each run of "name: text" lines (further lines of the text are indented) into a bullet list."""
-    made, inside = [], False
-    for line in lines:
-        found = NAMES.fullmatch(line) if inside or not made or not made[-1].strip() else None
-        if found:
-            made.append(f"- ``{found[1]}``: {found[2]}")
-            inside = True
-        elif inside and line.startswith("    "):
-            made.append("  " + line.strip())
-        else:
-            if inside and line.strip():
-                made.append("")
-            inside = False
-            made.append(line)
+    """Turn each paragraph of "name: text" lines into a bullet list; other lines go on with the text above them."""
+    made = []
+    for blank, group in itertools.groupby(lines, key=lambda line: not line.strip()):
+        paragraph = list(group)
+        made += paragraph if blank or not re.match(NAMES, paragraph[0]) else bulleted(paragraph)
     return made
+
+
+def bulleted(paragraph):
+    """The bullets of a paragraph, and after a blank line what comes after them in it."""
+    items, rest = [], []
+    for number, line in enumerate(paragraph):
+        if re.match(NAMES, line):
+            items.append(line)
+        elif line.startswith("    ") or not items[-1].endswith((".", ")", ":")):
+            items[-1] += f" {line.strip()}"
+        else:
+            rest = ["", *paragraph[number:]]
+            break
+    return [bullet(item) for text in items for item in NEXT.split(text)] + rest
+
+
+def bullet(item):
+    names, text = item.split(": ", 1)
+    return f"- ``{names}``: {text.strip()}"
 
 
 def process(app, what, name, obj, options, lines):

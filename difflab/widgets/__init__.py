@@ -15,17 +15,19 @@ import numpy as np
 import PIL.Image
 
 from difflab.masks import drawn
-from difflab.show import as_picture, as_pictures, strip
+from difflab.show import as_picture, as_pictures, figcaption, strip
 
 _number = itertools.count(1)  # of sliders, so that each has a name of its own on its page
 
 
-def slider(images, labels=None, *, width=256, alt=None):
+def slider(images, labels=None, *, width=256, alt=None, caption=None):
     """Frames under a slider, in plain HTML: works in a notebook, in the built page and from a file, with no kernel.
 
     images: the frames, embedded as PNG (50 frames of 64x64 are about 0.3 MB).
     labels: as many strings, shown beside the slider and spoken by screen readers; 1, 2, 3 ... when None.
     width: the width on the page, in CSS pixels.
+    alt: what every frame shows, before its label; for those who cannot see it.
+    caption: what stands beneath.
 
     Raises ValueError for no frames, a label too many or too few.
     """
@@ -49,7 +51,7 @@ def slider(images, labels=None, *, width=256, alt=None):
         f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '
         f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" '
         f'oninput="{html.escape(script("slider"))}">'
-        f"<output>{html.escape(labels[0])}</output></div></figure>"
+        f"<output>{html.escape(labels[0])}</output></div>{figcaption(caption)}</figure>"
     )
 
 
