@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 1; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 1, laid out as CONTRIBUTING.md says.
 
 # %% add-noise
 def noise_it(x0, noise, t, alphas_cumprod):

@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 2; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 2, laid out as CONTRIBUTING.md says.
 
 # %% guidance
 def guided(eps_nothing, eps_text, guidance_scale):

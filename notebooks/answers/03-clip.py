@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 3; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 3, laid out as CONTRIBUTING.md says.
 
 # %% pair-loss
 def pair_loss(image, text, temperature):

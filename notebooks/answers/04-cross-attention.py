@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 4; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 4, laid out as CONTRIBUTING.md says.
 
 # %% attend
 def attend(q, k, v, heads):

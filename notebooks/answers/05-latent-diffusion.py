@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 5; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 5, laid out as CONTRIBUTING.md says.
 
 # %% draw-latent
 def draw_latent(moments, noise, scaling_factor):

@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 6; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 6, laid out as CONTRIBUTING.md says.
 
 # %% training-loss
 def training_loss(predict_noise, z, t, eps, alphas_cumprod):

@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 7; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 7, laid out as CONTRIBUTING.md says.
 
 # %% order
 def guided(predict_noise, x, t, text, nothing, guidance_scale):

@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 8; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 8, laid out as CONTRIBUTING.md says.
 
 # %% steps
 def steps_left(timesteps, strength):
@@ -13,7 +13,8 @@ for n in (1, 4, 7, 20, 50, 999):
         wanted = [t for i, t in enumerate(times) if i >= n - int(n * strength)]
         answer = steps_left(times, strength)
         assert answer == wanted, (
-            f"{n} steps, strength {strength}: {len(answer)} are taken, diffusers takes {len(wanted)}"
+            f"{n} steps, strength {strength}: {len(answer)} are taken, "
+            f"diffusers takes {len(wanted)}"
         )
 
 # %% start

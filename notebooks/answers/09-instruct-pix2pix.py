@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 9; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 9, laid out as CONTRIBUTING.md says.
 
 # %% combine
 def combine(eps_nothing, eps_picture, eps_both, text_scale, image_scale):

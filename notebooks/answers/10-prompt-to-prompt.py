@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 10; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 10, laid out as CONTRIBUTING.md says.
 
 # %% backwards
 def backwards(predict_noise, x, timesteps):

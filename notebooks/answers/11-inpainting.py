@@ -1,4 +1,4 @@
-# Answers and hidden checks of chapter 11; CONTRIBUTING.md says how this file is laid out.
+# Answers and hidden checks of chapter 11, laid out as CONTRIBUTING.md says.
 
 # %% paste
 def paste(x, t, t_next, clean, mask, noise):
