@@ -98,6 +98,8 @@ def test_docstrings_become_lists():
         "not indented. t: a timestep, None: none",
         "a, b: more. Such as these.",
         "Raises ValueError for others.",
+        "",
+        "    y = x + 1",
     ]
     assert as_list(said) == [
         "Outside: no list, but a sentence.",
@@ -107,6 +109,10 @@ def test_docstrings_become_lists():
         "- ``a, b``: more. Such as these.",
         "",
         "Raises ValueError for others.",
+        "",
+        ".. code-block:: text",
+        "",
+        "    y = x + 1",
     ]
 
 

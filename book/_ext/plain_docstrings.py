@@ -1,4 +1,7 @@
-"""The docstrings are plain text for readers of code: "name: what it is", a line each. Here they become lists."""
+"""The docstrings are plain text for readers of code: "name: what it is", a line each. Here they become lists.
+
+An equation or an example that is indented there is set as code.
+"""
 
 import itertools
 import re
@@ -12,7 +15,9 @@ def as_list(lines):
     made = []
     for blank, group in itertools.groupby(lines, key=lambda line: not line.strip()):
         paragraph = list(group)
-        made += paragraph if blank or not re.match(NAMES, paragraph[0]) else bulleted(paragraph)
+        if not blank and all(line.startswith("    ") for line in paragraph):
+            made += [".. code-block:: text", ""]
+        made += bulleted(paragraph) if re.match(NAMES, paragraph[0]) else paragraph
     return made
 
 
