@@ -20,7 +20,8 @@ class Truth(NamedTuple):
     masks     (n, 128, 128) float32 in [0, 1]: how much of each pixel shows thing i (hidden parts count 0)
     depth     (128, 128) float32 in [0, 1]: nearness, 1 in front and 0 far away, as MiDaS and depth-to-image use it
     edges     (128, 128) float32 in [0, 1]: strength of the picture's outlines
-    skeletons for each thing: (14, 2) joints x, y in pixels for a superhero, None for anything else
+    skeletons for each thing: (14, 2) joints x, y in pixels for a superhero, in the order of `figure.JOINTS`, which is
+              OpenPose's; None for anything else
     """
 
     masks: np.ndarray
@@ -74,13 +75,14 @@ def edges(picture):
 
 
 def _joints(thing, shape):
-    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32."""
+    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32. Mirrored, its right hand
+    looks like a left one, and is called so."""
     height, width = sprite(thing.noun, thing.color, thing.pose, round(thing.size * SIZE)).shape[:2]
     joints = (figure.skeleton(thing.pose) - 0.5) * (width, height)
     cos, sin = np.cos(np.deg2rad(thing.tilt)), np.sin(np.deg2rad(thing.tilt))
     joints = joints @ np.array([[cos, -sin], [sin, cos]]) + (shape[1] / 2, shape[0] / 2)
     if thing.mirror:
-        joints[:, 0] = shape[1] - joints[:, 0]
+        joints = (joints * (-1, 1) + (shape[1], 0))[figure.MIRRORED]
     return joints.astype(np.float32)
 
 

@@ -19,6 +19,11 @@ PLACE_PHRASES = {
     "space": ("in space", "in outer space"),
     "mountains": ("in the mountains", "near the mountains"),
 }
+# of who flies, besides
+OVER_PHRASES = {place: (f"over the {place}", f"above the {place}") for place in PLACE_PHRASES} | {
+    "room": (),
+    "space": ("through space", "through outer space"),
+}
 TIME_PHRASES = {"day": ("by day", "during the day", "on a sunny day"), "sunset": ("at sunset",), "night": ("at night",)}
 
 # how often a caption does without: of two neighbors the second, ...
@@ -40,6 +45,12 @@ def nearness(scene, thing):
         return None
     line = horizon(scene.place, scene.backdrop)
     return 0.75 * (thing.ground - line) / (0.97 - line)
+
+
+def place_phrases(scene):
+    """Phrases that say where the scene is set; who flies, and is all that there is, is over it."""
+    flies = [thing.pose is not None and thing.pose[0] == "flying" for thing in scene.things] == [True]
+    return (OVER_PHRASES[scene.place] if flies else ()) + PLACE_PHRASES[scene.place]
 
 
 def size_word(thing):
@@ -81,7 +92,7 @@ def caption(scene, rng=None):
         what = f"{what} {choose(where)}" if where else what
     if scene.things[len(scene.named) :] and chance(BYSTANDER):
         what += bystander(scene, name, choose)
-    where = "" if names and without["place"] else " " + choose(PLACE_PHRASES[scene.place])
+    where = "" if names and without["place"] else " " + choose(place_phrases(scene))
     when = choose(TIME_PHRASES[scene.time])
     if scene.place == "space" or scene.style != "plain" or without["time"]:
         when = ""
