@@ -46,9 +46,15 @@ def render(scene):
 
 def truth(scene):
     """Masks, depth, edges and skeletons of a scene: a Truth."""
+    masks, depth, skeletons = layers(scene)
+    return Truth(masks, depth, edges(render(scene)), skeletons)
+
+
+def layers(scene):
+    """Masks, depth and skeletons of a scene, as in `Truth`: what can be told without painting it."""
     masks = np.zeros((len(scene.things), SIZE, SIZE), np.float32)
     rows = (np.arange(SIZE) + 0.5) / SIZE
-    start = _horizon(scene)
+    start = ground_line(scene)
     slope = np.clip((rows - start) / max(1 - start, 0.05), 0, 1) if scene.place != "space" else 0 * rows
     depth = np.repeat(0.9 * slope[:, None], SIZE, 1).astype(np.float32)
     skeletons = [None] * len(scene.things)
@@ -60,7 +66,7 @@ def truth(scene):
         depth += canvas * (0.9 * foot + 0.1 - depth)
         if scene.things[i].pose:
             skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.array((x, y), np.float32)
-    return Truth(masks, depth, edges(render(scene)), tuple(skeletons))
+    return masks, depth, tuple(skeletons)
 
 
 def edges(picture):
@@ -92,8 +98,8 @@ def _backdrop(scene):
     return places.backdrop(scene.place, scene.time, scene.backdrop)
 
 
-def _horizon(scene):
-    """Where the ground begins, as a fraction of the picture's height."""
+def ground_line(scene):
+    """Where the ground begins, as a fraction of the picture's height. Space has none, whatever this says of it."""
     if isinstance(scene.backdrop, tuple):
         return first.horizon(scene)
     return places.horizon(scene.place, scene.backdrop)
