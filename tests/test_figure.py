@@ -108,3 +108,16 @@ def test_an_unknown_pose_is_refused():
         world.Thing("superhero", pose=("sleeping", 0))
     with pytest.raises(ValueError, match=said):
         free.sample(0, 0, noun="superhero", pose="sleeping")
+
+
+def test_any_pose_is_another_each_time_and_has_no_word():
+    skeletons = [figure.skeleton(("any", variant)) for variant in range(50)]
+    assert all(not np.allclose(a, b, atol=0.02) for a, b in zip(skeletons, skeletons[1:], strict=False))
+    assert np.array_equal(skeletons[7], figure.skeleton(("any", 7)))
+    for i in range(10):
+        sample = free.sample(SERIES, i, **ALONE, pose="any")
+        assert sample.scene.things[0].pose[0] == "any" and " any" not in f" {sample.caption} {sample.scene.caption()}"
+        masks, (joints, *_) = world.truth(sample.scene).masks, world.truth(sample.scene).skeletons
+        x, y = joints.astype(int).clip(0, 127).T
+        assert (masks.sum(0)[y, x] > 0.5).mean() > 0.9
+    assert "any" not in (*world.POSES, *world.HELD_OUT_POSES)

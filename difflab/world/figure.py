@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from .nouns import ANY_POSE
+
 # The first fourteen of OpenPose's eighteen keypoints (Cao et al. 2019), in their order; the head's middle stands for
 # the nose. Right and left are the figure's own: it faces us, so that its right arm is on the left of the picture.
 JOINTS = (
@@ -64,16 +66,31 @@ POSTURES = {
 
 def variants(name):
     """How many variants of a pose the world draws, counted from 0. Raises ValueError for a pose that there is not."""
+    if name == ANY_POSE:
+        return 1_000_000
     if name not in POSTURES:
-        raise ValueError(f"no pose {name!r} in the tiny world; it has {', '.join(POSTURES)}")
+        raise ValueError(f"no pose {name!r} in the tiny world; it has {', '.join(POSTURES)}, and {ANY_POSE}")
     return VARIANTS * len(POSTURES[name])
+
+
+def _any(rng):
+    """A posture that a body can take."""
+    arms, legs = (
+        [(angle, angle + bend) for angle, bend in zip(rng.uniform(*angles, 2), rng.uniform(*bends, 2), strict=True)]
+        for angles, bends in (((-10, 185), (-100, 60)), ((-10, 95), (-95, 10)))
+    )
+    (right, left), (forward, back) = arms, legs
+    mirrored = tuple(-angle for angle in left), tuple(-angle for angle in back)
+    lean = rng.uniform(-90, 90) if rng.random() < 0.4 else rng.uniform(-15, 15)
+    return Posture((right, mirrored[0]), (forward, mirrored[1]), lean, -0.3 * lean, rng.uniform(-0.15, 0.2))
 
 
 def _joints(pose):
     """Joints (14, 2) of ``pose``, and the corners (4, 2) of its cape; the neck is the origin, a figure is 1 tall."""
     name, variant = pose
-    posture = POSTURES[name][variant // VARIANTS % len(POSTURES[name])]
-    rng = np.random.default_rng([list(POSTURES).index(name), variant])
+    named = POSTURES.get(name, ())
+    rng = np.random.default_rng([list(POSTURES).index(name) if named else 1000, variant])
+    posture = named[variant // VARIANTS % len(named)] if named else _any(rng)
     swing = lambda angle: np.deg2rad(angle + rng.uniform(-7, 7))  # noqa: E731
     step = lambda start, angle, length: start + length * np.array([-np.sin(angle), np.cos(angle)])  # noqa: E731
     neck = np.array([0.0, 0.0])

@@ -31,7 +31,7 @@ NATURAL = 0.4  # of the things that take color words have their natural color
 def random_scene(rng, *, relation=None, noun=None, other=None, place=None, time=None, style=None, pose=None):
     """Draw a scene from numpy Generator ``rng``. What is given is taken, held out or not; what is not given is drawn
     from the base world, so that HELD_OUT nouns, styles, poses and pairs never come by chance. ``pose`` is the
-    superhero's, if there is one."""
+    superhero's, if there is one; ``nouns.ANY_POSE`` gives it a new one each time, of which captions do not speak."""
     while True:
         scene = _draw(rng, relation, noun, other, place, time, style, pose)
         if scene and (not is_held_out(scene) or any((noun, other, place, style, pose))):

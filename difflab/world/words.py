@@ -4,7 +4,7 @@ People leave out what goes without saying, or what they do not care for; so do c
 """
 
 from .cutouts import pick
-from .nouns import HATS
+from .nouns import ANY_POSE, HATS
 from .places import horizon
 
 PLACE_PHRASES = {
@@ -76,7 +76,7 @@ def caption(scene, rng=None):
 
     def name(thing):
         words = f"{thing.color} {thing.noun}" if thing.color and colors else thing.noun
-        if thing.pose and not without["pose"]:
+        if thing.pose and thing.pose[0] != ANY_POSE and not without["pose"]:
             words = choose((f"{thing.pose[0]} {words}", f"{words} {thing.pose[0]}"))
         size = size_word(thing) if precise and chance(0.5) else ""
         return article(f"{size} {words}" if size else words)
