@@ -80,14 +80,18 @@ class Reading(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def load_readers() -> Readers:
-    """The trained network that ships with the package. Raises ValueError when its weight file is missing or damaged."""
+def load_readers(folder: str | Path = FOLDER) -> Readers:
+    """The trained network of a folder as `difflab train assemble --readers` writes it; left out, the package's own.
+
+    Raises ValueError when its weight file is missing or damaged.
+    """
     from difflab.loading import read_weights, verify
 
-    verify(FOLDER)
-    readers = Readers()
-    weights = read_weights(FOLDER / "readers.safetensors")
-    readers.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    folder = Path(folder)
+    verify(folder)
+    weights = {name: tensor.float() for name, tensor in read_weights(folder / "readers.safetensors").items()}
+    readers = Readers(width=len(weights["stem.0.weight"]))
+    readers.load_state_dict(weights)
     return readers.eval()
 
 

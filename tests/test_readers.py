@@ -1,5 +1,7 @@
 """Readers: what is read is put where it belongs, hints come of any picture, and the loss is lowest for the truth."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from PIL import Image
 import difflab
 from difflab import readers, world
 from difflab.readers import Readers, loss, missed, peaks, read
+from difflab.train import run
+from difflab.train.assemble import assemble
 from difflab.train.recipes import readers as recipe
 from difflab.world import figure, free, hints
 
@@ -139,3 +143,20 @@ def test_what_cannot_be_read(picture, kind, says):
     with pytest.raises(ValueError, match=says):
         difflab.hints(picture, kind)
     assert readers.FOLDER.name == "readers"
+
+
+def test_trained_assembled_and_read(tmp_path):
+    """From the command that trains to a picture that is read; what was damaged on the way is refused."""
+    run("readers", out=tmp_path / "run", data="free", smoke=True, steps=2, device="cpu")
+    folder = assemble(tmp_path / "readers", [tmp_path / "run"])
+    assert {path.name for path in folder.iterdir()} == {"readers.safetensors", "card.json", "SHA256SUMS"}
+    quality = json.loads((folder / "card.json").read_text())["quality"]
+    assert set(quality) == {"depth_si_rmse", "depth_within", "miou", "pck", "figure"}
+    net = readers.load_readers(folder)
+    assert net.stem[0].out_channels == 8 and not net.training
+    (reading,) = read(KNOWN[0].picture, net)
+    assert reading.depth.shape == reading.classes.shape == (128, 128)
+    (folder / "readers.safetensors").write_bytes(b"")
+    readers.load_readers.cache_clear()
+    with pytest.raises(ValueError, match="damaged"):
+        readers.load_readers(folder)

@@ -50,14 +50,15 @@ class Known(NamedTuple):
 @lru_cache(maxsize=SCENES)
 def draw_sample(seed: int, index: int, source: str | None) -> Known:
     """A scene with its truth: of the first world, or, where the source is "free", of the freer one."""
-    drawn = free if source == data.FREE else world
     given = {}
-    if index % POSED == 0:
-        pose = {"pose": EVERY_POSE[index // POSED % len(EVERY_POSE)]} if drawn is free else {}
-        given = {"noun": "superhero", "relation": BESIDE[index // POSED // len(EVERY_POSE) % len(BESIDE)]} | pose
+    if index % POSED == 0 and source == data.FREE:
+        turn, number = divmod(index // POSED, len(EVERY_POSE))
+        given = {"noun": "superhero", "relation": BESIDE[turn % len(BESIDE)], "pose": EVERY_POSE[number]}
+    elif index % POSED == 0:
+        given = {"noun": "superhero", "relation": "alone"}  # the first world knows four poses, and draws them all
     elif index % HELD_OUT == 1:
         given = {"noun": world.HELD_OUT_NOUNS[index // HELD_OUT % len(world.HELD_OUT_NOUNS)], "relation": "alone"}
-    sample = drawn.sample(seed, index, **given)
+    sample = (free if source == data.FREE else world).sample(seed, index, **given)
     masks, depth, skeletons = layers(sample.scene)
     joints = next((joints for joints in skeletons if joints is not None), np.full((14, 2), np.nan, np.float32))
     seen = ((joints >= 0) & (joints < data.SIZE)).all(1, keepdims=True)
