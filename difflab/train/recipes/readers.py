@@ -17,7 +17,7 @@ from difflab.train.machine import start
 from difflab.train.options import ReadersOptions
 from difflab.train.recipes.judge import weather
 from difflab.train.runs import Optimization, Product, open_run
-from difflab.world import figure, free
+from difflab.world import figure, first, layout
 from difflab.world.hints import classes
 from difflab.world.nouns import ANY_POSE
 from difflab.world.render import layers
@@ -58,7 +58,7 @@ def draw_sample(seed: int, index: int, source: str | None) -> Known:
         given = {"noun": "superhero", "relation": "alone"}  # the first world knows four poses, and draws them all
     elif index % HELD_OUT == 1:
         given = {"noun": world.HELD_OUT_NOUNS[index // HELD_OUT % len(world.HELD_OUT_NOUNS)], "relation": "alone"}
-    sample = (free if source == data.FREE else world).sample(seed, index, **given)
+    sample = world.sample(seed, index, layout=layout if source == data.FREE else first, **given)
     masks, depth, skeletons = layers(sample.scene)
     joints = next((joints for joints in skeletons if joints is not None), np.full((14, 2), np.nan, np.float32))
     seen = ((joints >= 0) & (joints < data.SIZE)).all(1, keepdims=True)
@@ -112,12 +112,12 @@ def train(options: ReadersOptions) -> Result:
 def ceiling(readings: list[reading.Reading], known: list[Known]) -> dict[str, float]:
     """What the metrics say of readings of true pictures: the best that can be asked of any picture that is read so."""
     depths = [each.depth for each in readings], [each.depth / np.float32(255) for each in known]
-    figures = [(r.joints, k.joints) for r, k in zip(readings, known, strict=True) if not np.isnan(k.joints).all()]
-    there = [(r.joints is None) == np.isnan(k.joints).all() for r, k in zip(readings, known, strict=True)]
+    there = [not np.isnan(each.joints).all() for each in known]
+    told = [each.joints is not None for each in readings]
     return {
         "depth_si_rmse": float(np.mean(metrics.depth_error(*depths))),
         "depth_within": float(np.mean(metrics.depth_within(*depths))),
         "miou": metrics.mean_iou([r.classes for r in readings], [k.classes for k in known]),
-        "pck": metrics.pck(*zip(*figures, strict=True)) if figures else 0.0,
-        "figure": float(np.mean(there)),
+        "pck": metrics.pck([each.joints for each in readings], [each.joints for each in known]),
+        "figure": float(np.mean(np.equal(told, there))),
     }
