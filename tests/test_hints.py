@@ -128,6 +128,20 @@ def test_canny_finds_a_circle_as_one_thin_closed_line():
     assert thick.sum() == 0
 
 
+@pytest.mark.parametrize(
+    ("picture", "low", "high", "says"),
+    [
+        (np.zeros((8, 8, 3)), 50, 110, r"uint8 array \(H, W, 3\), not float64 \(8, 8, 3\)"),
+        (np.zeros((8, 8), np.uint8), 50, 110, r"not uint8 \(8, 8\)"),
+        (np.zeros((8, 8, 3), np.uint8), 90, 80, "low=90 and high=80 must be 0 or above, and low not above high"),
+        (np.zeros((8, 8, 3), np.uint8), -1, 80, "low=-1"),
+    ],
+)
+def test_canny_says_what_it_takes(picture, low, high, says):
+    with pytest.raises(ValueError, match=says):
+        world.canny(picture, low, high)
+
+
 def test_canny_keeps_a_weak_edge_only_where_it_goes_on_from_a_strong_one():
     ramp = np.full((40, 80), 100)
     ramp[20:] += np.linspace(12, 60, 80).astype(int)  # an edge that grows stronger to the right

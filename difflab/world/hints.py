@@ -102,9 +102,9 @@ def classes(scene, masks: np.ndarray) -> np.ndarray:
     rows = np.arange(SIZE) + 0.5
     is_ground = (rows > SIZE * ground_line(scene)) & (scene.place != "space")
     behind = np.repeat(np.where(is_ground, GROUND, BACKDROP)[:, None], SIZE, 1)
-    shown = np.concatenate([1 - masks.sum(0, keepdims=True), masks])
-    numbers = np.array([0, *(CLASS_OF[thing.noun] for thing in scene.things)])
-    return np.where(shown.argmax(0) > 0, numbers[shown.argmax(0)], behind).astype(np.uint8)
+    most = np.concatenate([1 - masks.sum(0, keepdims=True), masks]).argmax(0)
+    numbers = np.array([BACKDROP, *(CLASS_OF[thing.noun] for thing in scene.things)])
+    return np.where(most > 0, numbers[most], behind).astype(np.uint8)
 
 
 def paint_classes(labels: np.ndarray, palette: np.ndarray = PALETTE) -> np.ndarray:
@@ -126,8 +126,15 @@ def canny(picture: np.ndarray, low: int = 50, high: int = 110) -> np.ndarray:
 
     The picture is smoothed; of the channel that is steepest, what is steeper than its two neighbors across the edge is
     kept where it is above ``high``, or above ``low`` and connected to such an edge. Steepness is Sobel's, 0 to 1442.
+
+    Raises ValueError for what is no such picture, and for a ``low`` above ``high`` or below 0.
     """
-    smooth = np.asarray(picture).astype(np.int32)
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or not picture.size:
+        raise ValueError(f"a picture is a uint8 array (H, W, 3), not {picture.dtype} {picture.shape}")
+    if not 0 <= low <= high:
+        raise ValueError(f"low={low} and high={high} must be 0 or above, and low not above high")
+    smooth = picture.astype(np.int32)
     for axis in (0, 1):
         a, b, c, d, e = shifted(smooth, 2, axis)
         smooth = a + 4 * b + 6 * c + 4 * d + e
@@ -221,7 +228,8 @@ def sketch(regions: Sequence[np.ndarray] | np.ndarray, ground: np.ndarray, seed:
     pen, drawn = ImageDraw.Draw(image), np.zeros((height, width), bool)
     for region in regions:
         for outline in outlines(np.asarray(region)):
-            draw(pen, rng, hand, rounded(outline, hand.round)[::DOTS], drawn)
+            begun = np.roll(outline, rng.integers(len(outline)), axis=0)
+            draw(pen, rng, hand, rounded(begun, hand.round)[::DOTS], drawn)
         drawn = drawn | grow(np.asarray(region), 2)
     if hand.horizon:
         for line in horizons(ground):
@@ -230,7 +238,8 @@ def sketch(regions: Sequence[np.ndarray] | np.ndarray, ground: np.ndarray, seed:
 
 
 def outlines(region, least=12):
-    """The closed outlines of a region (H, W) bool, along the borders of its pixels: arrays (n, 2) of x, y."""
+    """The closed outlines of a region (H, W) bool, along the borders of its pixels: arrays (n, 2) of x, y. Shorter ones
+    than ``least`` are left out."""
     padded = np.pad(region, 1).astype(np.int8)
     follows: dict[tuple, list[tuple]] = {}
     for axis, (back, ahead) in enumerate((((-1, 0), (0, 0)), ((0, 0), (0, -1)))):  # the region on the right hand
@@ -250,7 +259,7 @@ def outlines(region, least=12):
             loop.append(ends.pop())
             if not ends:
                 del follows[loop[-2]]
-        if len(loop) > least:
+        if len(loop) > least:  # its first point is also its last
             loops.append(np.array(loop[:-1], np.float64))
     return loops
 
@@ -266,7 +275,7 @@ def horizons(ground):
 def rounded(loop, reach):
     """A closed line (n, 2), each point the mean of its neighbors, nearer ones counting more."""
     n = int(3 * reach)
-    weights = np.bincount(np.arange(2 * n + 1), 1 - np.abs(np.arange(-n, n + 1)) / (n + 1))
+    weights = n + 1.0 - np.abs(np.arange(-n, n + 1))
     wrapped = np.take(loop, np.arange(-n, len(loop) + n), axis=0, mode="wrap")
     return np.stack([np.convolve(each, weights / weights.sum(), "valid") for each in wrapped.T], 1)
 
