@@ -61,6 +61,8 @@ weights: $(STAMP)  ## train every weight file again, in order; goes on where it 
 	$(BIN)/difflab train pix2pix --resume
 	$(BIN)/difflab train inpaint --resume
 	$(BIN)/difflab train assemble --pix2pix runs/pix2pix --inpaint runs/inpaint
+	$(BIN)/difflab train readers --data free --resume
+	$(BIN)/difflab train assemble --readers runs/readers
 
 report: $(STAMP)  ## measure the embedded model and write the report
 	$(BIN)/difflab report

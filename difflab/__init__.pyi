@@ -16,6 +16,7 @@ from . import (
     metrics as metrics,
     model as model,
     parity as parity,
+    readers as readers,
     report as report,
     samplers as samplers,
     schedule as schedule,
@@ -48,6 +49,7 @@ from .loading import load as load, pick_device as pick_device, weights_folder as
 from .loop import Step as Step, sample as sample
 from .model import LatentDiffusion as LatentDiffusion
 from .planning import plan as plan
+from .readers import hints as hints
 from .samplers import (
     SAMPLERS as SAMPLERS,
     Sampler as Sampler,

@@ -122,6 +122,7 @@ def runs(tmp_path_factory):
         "autoencoder": run("autoencoder", out=folder / "autoencoder", **common),
         "tokenizer": run("tokenizer", out=folder / "tokenizer", smoke=True),
         "judge": run("judge", out=folder / "judge", **common),
+        "readers": run("readers", out=folder / "readers", **common),
     }
     results["clip"] = run("clip", out=folder / "clip", tokenizer=folder / "tokenizer", **common)
     parts = {"vae": folder / "autoencoder/vae", "clip": folder / "clip/clip"}

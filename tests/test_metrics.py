@@ -7,7 +7,7 @@ from PIL import Image
 
 from difflab import masks
 from difflab.inputs import to_images
-from difflab.metrics import psnr, seam, seam_ratio
+from difflab.metrics import depth_error, depth_within, mean_iou, pck, psnr, seam, seam_ratio
 
 
 def random(*shape, seed=0):
@@ -101,3 +101,58 @@ def test_a_flat_background_does_not_decide_the_seam():
     assert 1 < seam_ratio([a_shade_off, rough], [flat, rough], [hole, hole]) < 1.1
     with pytest.raises(ValueError):
         seam_ratio([flat], [flat, rough], [hole, hole])
+
+
+def test_depth_is_measured_up_to_one_factor():
+    rng = np.random.default_rng(0)
+    true = rng.uniform(0.1, 1, (3, 16, 16))
+    assert depth_error(true, true).tolist() == [0, 0, 0] and depth_within(true, true).tolist() == [1, 1, 1]
+    assert depth_error(true / 2, true) == pytest.approx([0, 0, 0], abs=1e-9) and depth_within(true / 2, true).max() == 0
+    by_hand = np.log(1 / np.maximum(true[0] ** 1.5, 0.05)) - np.log(1 / true[0])
+    assert depth_error(true**1.5, true)[0] == pytest.approx(np.sqrt((by_hand**2).mean() - by_hand.mean() ** 2))
+    half = true.copy()
+    half[:, :8] *= 1.3
+    assert depth_within(np.minimum(half, 1), true).max() < 0.9 and depth_within(true * 0.9, true).min() == 1
+    assert depth_error(np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.04)).tolist() == [0], "far is far"
+
+
+def test_classes_are_measured_by_their_overlap():
+    true = np.zeros((2, 4, 4), int)
+    true[0, :2], true[1, :, :2] = 1, 2
+    assert mean_iou(true, true) == 1
+    found = true.copy()
+    found[0, 0] = 0  # class 1: 4 of 8 remain; class 0: 16 became 20
+    assert mean_iou(found, true) == pytest.approx((16 / 20 + 4 / 8 + 1) / 3)
+    assert mean_iou(np.full_like(true, 3), true) == 0
+    with pytest.raises(ValueError, match="one shape"):
+        mean_iou(true, true[:1])
+
+
+def test_joints_are_right_within_a_tenth_of_the_height():
+    true = np.stack([np.zeros(14), np.linspace(0, 100, 14)], -1)  # 100 pixels tall
+    assert pck([true + (9.9, 0)], [true]) == 1 and pck([true + (10.1, 0)], [true]) == 0
+    assert pck([true + (4.9, 0)], [true], 0.05) == 1
+    part = true.copy()
+    part[:7] += 50
+    assert pck([part, None], [true, true]) == 0.25
+    hidden = true.copy()
+    hidden[:7] = np.nan
+    assert pck([true], [hidden]) == 1 and pck([None, true], [hidden, true]) == pytest.approx(14 / 21)
+    lying = true[:, ::-1]
+    assert pck([lying + (0, 9.9)], [lying]) == 1, "who lies is as tall"
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: depth_error(np.zeros((4, 4)), np.zeros((4, 4))), r"nearness of shape \(4, 4\) must be \(B, H, W\)"),
+        (lambda: depth_within(np.zeros((1, 4, 4)), np.full((1, 4, 4), 2.0)), "true_nearness.*from 0 to 1"),
+        (lambda: depth_error(np.full((1, 4, 4), np.nan), np.zeros((1, 4, 4))), "from 0 to 1"),
+        (lambda: depth_within(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), 1), "factor=1 must be a number above 1"),
+        (lambda: pck([None], []), "1 figures for 0 true ones"),
+        (lambda: pck([None], [np.full((14, 2), np.nan)]), "no joint to look for"),
+    ],
+)
+def test_what_controls_are_not_measured_by(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

@@ -26,7 +26,7 @@ FLOORS = (
     "inputs attention latent cost",
     "model masks",
     "loading",
-    "clip applications metrics judge claims",
+    "clip applications metrics judge readers claims",
     "planning",
     "show widgets",
     "train",

@@ -28,6 +28,7 @@ from difflab.train.options import Options
         ("inpaint", "unet/pytorch_lora_weights.safetensors", {"mse"}),
         ("web", "unet/pytorch_lora_weights.safetensors", {"mse"}),
         ("judge", "judge/judge.safetensors", {"noun", "color", "place"}),
+        ("readers", "readers/readers.safetensors", {"depth_si_rmse", "depth_within", "miou", "pck", "figure"}),
     ],
 )
 def test_smoke(runs, name, weights, metrics):
@@ -36,7 +37,7 @@ def test_smoke(runs, name, weights, metrics):
     log = read_log(runs / name)
     assert log[0]["step"] == 1 and np.isfinite(log[0]["loss"]) and log[0]["pictures_per_second"] > 0
     assert {f"validation_{m}" for m in metrics} <= set(log[-1])
-    if name not in ("clip", "judge"):
+    if name not in ("clip", "judge", "readers"):
         sheet = Image.open(next((runs / name / "samples").glob("*.png")))
         assert sheet.width >= 128 and np.asarray(sheet).std() > 0
 

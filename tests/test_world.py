@@ -77,7 +77,7 @@ def test_rider_hides_its_seat_and_hat_sits_on_top():
     assert np.average(rows, weights=hat.sum(1)) < np.average(rows, weights=animal.sum(1))
 
 
-@pytest.mark.parametrize("pose", world.POSES)
+@pytest.mark.parametrize("pose", world.POSES[:4])  # those of the first world
 def test_the_superhero_stands_on_its_skeleton(pose):
     given = {"relation": "alone", "noun": "superhero", "place": "meadow", "style": "plain"}
     scenes = (world.sample(SERIES, i, **given).scene for i in range(200))

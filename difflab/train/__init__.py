@@ -53,6 +53,10 @@ RECIPES = {
         kinds.Options,
         "What is in a picture (the oracle that measures the others); in OUT/judge, OUT by default runs/judge.",
     ),
+    "readers": Recipe(
+        kinds.ReadersOptions,
+        "Depth, classes and joints of a picture; in OUT/readers, OUT by default runs/readers.",
+    ),
 }
 
 

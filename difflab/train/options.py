@@ -143,6 +143,13 @@ class ClipOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadersOptions(Options):
+    """The readers learn from the truth of scenes, so from no pictures of one's own."""
+
+    data: Annotated[str | None, "free: scenes of the freer world.", one_of(("free",))] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DenoisingOptions(Options):
     """What every training on latents has."""
 

@@ -9,12 +9,14 @@ from . import layout
 from .data import Dataset, Sample, sample, samples
 from .edits import EDITS, Edit, changed, edit, edits, random_edit, random_mask, reworded
 from .first import random_scene
+from .hints import HINTS, canny, hint
 from .nouns import (
     BASE_NOUNS,
     COLORS,
     HATS,
     HELD_OUT_NOUNS,
     HELD_OUT_PAIRS,
+    HELD_OUT_POSES,
     HELD_OUT_STYLES,
     NOUNS,
     PLACES,
@@ -35,7 +37,9 @@ __all__ = [
     "HATS",
     "HELD_OUT_NOUNS",
     "HELD_OUT_PAIRS",
+    "HELD_OUT_POSES",
     "HELD_OUT_STYLES",
+    "HINTS",
     "NOUNS",
     "PLACES",
     "POSES",
@@ -47,10 +51,12 @@ __all__ = [
     "TIMES",
     "Thing",
     "Truth",
+    "canny",
     "changed",
     "edges",
     "edit",
     "edits",
+    "hint",
     "is_held_out",
     "layout",
     "random_edit",

@@ -10,6 +10,7 @@ from .nouns import (
     HATS,
     HELD_OUT_NOUNS,
     HELD_OUT_PAIRS,
+    HELD_OUT_POSES,
     HELD_OUT_STYLES,
     NOUNS,
     PLACES,
@@ -115,6 +116,7 @@ In space there is neither day nor sunset, which is why night is the most frequen
 
 - nouns, for textual inversion and LoRA to learn: {", ".join(HELD_OUT_NOUNS)}
 - a look, for a style LoRA: {", ".join(HELD_OUT_STYLES)}
+- poses, for skeletons to ask for: {", ".join(HELD_OUT_POSES)}
 - pairs, each part of which is common, to test composition: {pairs}
 
 `world.random_scene` gives these only when asked for by name.

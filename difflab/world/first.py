@@ -78,7 +78,7 @@ def describe(rng, noun) -> dict[str, Any]:
     color = pick(rng, colors) if colors and rng.random() < 0.6 else None
     pose = None
     if noun == "superhero":
-        pose = (pick(rng, POSES), int(rng.integers(figure.VARIANTS)))
+        pose = (pick(rng, POSES[:4]), int(rng.integers(figure.VARIANTS)))
     return dict(noun=noun, color=color, mirror=bool(rng.random() < 0.5), pose=pose)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import figure
 from .cutouts import pick
-from .nouns import ANIMALS, BASE_NOUNS, HATS, HATTED, NOUNS, PLACES, POSES, RELATIONS, RIDERS, SEATS, TIMES
+from .nouns import AIRBORNE, ANIMALS, BASE_NOUNS, HATS, HATTED, NOUNS, PLACES, POSES, RELATIONS, RIDERS, SEATS, TIMES
 from .places import horizon
 from .scene import SIZE, Scene, Thing, anchor, is_held_out, shape
 from .sprites import source, sprite
@@ -22,21 +22,23 @@ BYSTANDERS = (0.26, 0.3)  # how often one more thing is there, beside one that i
 FARTHEST, NEAREST = 0.3, 0.75  # how large a thing of scale 1 looks there
 BYSTANDER = 0.5  # how large, at most, such a thing looks
 TRIES, SMALLEST = 60, 0.5  # things that do not fit are tried again, smaller and smaller, down to this largest size
+LEAP = 0.18  # how high a jump may go
 FRONT = 0.97  # the row of the nearest foot
 ROUND = ("ball", "apple", "pumpkin", "balloon", "rocket", "mushroom", "gift", "ghost")  # what may lean a little
 NATURAL = 0.4  # of the things that take color words have their natural color
 
 
-def random_scene(rng, *, relation=None, noun=None, other=None, place=None, time=None, style=None):
+def random_scene(rng, *, relation=None, noun=None, other=None, place=None, time=None, style=None, pose=None):
     """Draw a scene from numpy Generator ``rng``. What is given is taken, held out or not; what is not given is drawn
-    from the base world, so that HELD_OUT nouns, styles and pairs never come by chance."""
+    from the base world, so that HELD_OUT nouns, styles, poses and pairs never come by chance. ``pose`` is the
+    superhero's, if there is one; ``nouns.ANY_POSE`` gives it a new one each time, of which captions do not speak."""
     while True:
-        scene = _draw(rng, relation, noun, other, place, time, style)
-        if scene and (not is_held_out(scene) or any((noun, other, place, style))):
+        scene = _draw(rng, relation, noun, other, place, time, style, pose)
+        if scene and (not is_held_out(scene) or any((noun, other, place, style, pose))):
             return scene
 
 
-def _draw(rng, relation, noun, other, place, time, style):
+def _draw(rng, relation, noun, other, place, time, style, pose):
     """One scene, held out or not; None if its things did not fit."""
     relation = relation or RELATIONS[int(rng.choice(len(RELATIONS), p=RELATED))]
     place = place or pick(rng, PLACES)
@@ -52,7 +54,7 @@ def _draw(rng, relation, noun, other, place, time, style):
     line = horizon(place, number)
     needs = {"on": (None, "seat"), "wearing": ("head", None)}.get(relation, (None, None))
     upright = relation in ("on", "wearing")
-    looks = [describe(rng, n, need, place, upright) for n, need in zip(nouns, needs, strict=False)]
+    looks = [describe(rng, n, need, place, upright, pose) for n, need in zip(nouns, needs, strict=False)]
     for tries in range(TRIES):
         high = max(NEAREST * 0.985**tries, SMALLEST)
         if things := ARRANGE[relation](rng, looks, place, line, high):
@@ -62,15 +64,16 @@ def _draw(rng, relation, noun, other, place, time, style):
     if rng.random() < BYSTANDERS[len(things) - 1]:
         extra = pick(rng, [n for n in BASE_NOUNS if n not in nouns])
         for _ in range(12):
-            one = stand(rng, describe(rng, extra, None, place), place, line, BYSTANDER)
+            one = stand(rng, describe(rng, extra, None, place, pose=pose), place, line, BYSTANDER)
             if all(crowding(one, thing) < 0.2 for thing in things):
                 things += (one,)
                 break
     return Scene(things, relation, place, time, style, number)
 
 
-def describe(rng, noun, need=None, place="meadow", upright=False) -> dict[str, Any]:
-    """What a thing looks like, before it has a spot: one of its looks (with a ``need``ed head or seat), colored."""
+def describe(rng, noun, need=None, place="meadow", upright=False, pose=None) -> dict[str, Any]:
+    """What a thing looks like, before it has a spot: one of its looks (with a ``need``ed head or seat), colored.
+    A superhero has the ``pose`` of that name, or one that the place has room for."""
     if noun in HATS:
         return dict(noun=noun)
     colors, looks = NOUNS[noun].colors, NOUNS[noun].looks
@@ -82,7 +85,10 @@ def describe(rng, noun, need=None, place="meadow", upright=False) -> dict[str, A
         for i, look in enumerate(looks)
         if (color is None or look.hue is not None or look.color == color) and (need is None or getattr(look, need))
     ]
-    pose = (pick(rng, POSES), int(rng.integers(figure.VARIANTS))) if noun == "superhero" else None
+    posture = None
+    if noun == "superhero":
+        pose = pose or pick(rng, [name for name in POSES if name != "flying" or place != "room"])
+        posture = (pose, int(rng.integers(figure.variants(pose))))
     tilts = (-8, 0, 8) if noun in ROUND else (0, 0, -6, 6) if NOUNS[noun].animal else (0,)
     tilts = (-24, -10, 0, 10, 24) if place == "space" else tilts
     return dict(
@@ -91,7 +97,7 @@ def describe(rng, noun, need=None, place="meadow", upright=False) -> dict[str, A
         look=pick(rng, fitting or [0]),
         mirror=bool(rng.random() < 0.5),
         tilt=0 if upright else pick(rng, tilts),
-        pose=pose,
+        pose=posture,
     )
 
 
@@ -106,7 +112,8 @@ def stand(rng, look, place, line, high=NEAREST):
     if place == "space":
         ground = y = rng.uniform(height + 0.02, 0.98)
     elif airborne(look["noun"], look["pose"]):
-        y = rng.uniform(height + 0.01, max(ground - 0.05, height + 0.01))
+        highest = ground - LEAP if look["pose"] and look["pose"][0] == "jumping" else 0
+        y = rng.uniform(max(highest, height + 0.01), max(ground - 0.05, height + 0.01))
     else:
         ground = max(ground, height + 0.01)
         y = ground + gap(look, size)
@@ -114,7 +121,7 @@ def stand(rng, look, place, line, high=NEAREST):
 
 
 def airborne(noun, pose):
-    return NOUNS[noun].airborne or (pose is not None and pose[0] == "flying")
+    return NOUNS[noun].airborne or (pose is not None and pose[0] in AIRBORNE)
 
 
 def gap(look, size):

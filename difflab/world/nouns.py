@@ -116,10 +116,13 @@ PLACES = ("beach", "meadow", "desert", "snow", "city", "room", "forest", "sea", 
 TIMES = ("day", "sunset", "night")
 STYLES = ("plain", "pencil sketch", "blueprint")
 RELATIONS = ("alone", "left of", "right of", "on", "wearing", "in front of", "behind")
-POSES = ("standing", "waving", "flying", "running")
+POSES = ("standing", "waving", "flying", "running", "jumping", "dancing", "cheering", "kneeling", "meditating")
+ANY_POSE = "any"  # each variant is another; captions have no word for it, and it comes only when called
+AIRBORNE = ("flying", "jumping", "diving")  # poses of who is off the ground
 
 HELD_OUT_NOUNS = ("mouse", "alien", "donut", "unicorn")
 HELD_OUT_STYLES = ("blueprint",)
+HELD_OUT_POSES = ("pointing", "kicking", "diving")
 # never seen together in base training, though each part is: the test of composition
 HELD_OUT_PAIRS = (
     ("penguin", "desert"),

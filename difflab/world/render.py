@@ -20,7 +20,8 @@ class Truth(NamedTuple):
     masks     (n, 128, 128) float32 in [0, 1]: how much of each pixel shows thing i (hidden parts count 0)
     depth     (128, 128) float32 in [0, 1]: nearness, 1 in front and 0 far away, as MiDaS and depth-to-image use it
     edges     (128, 128) float32 in [0, 1]: strength of the picture's outlines
-    skeletons for each thing: (14, 2) joints x, y in pixels for a superhero, None for anything else
+    skeletons for each thing: (14, 2) joints x, y in pixels for a superhero, in the order of `figure.JOINTS`, which is
+              OpenPose's; None for anything else
     """
 
     masks: np.ndarray
@@ -45,9 +46,15 @@ def render(scene):
 
 def truth(scene):
     """Masks, depth, edges and skeletons of a scene: a Truth."""
+    masks, depth, skeletons = layers(scene)
+    return Truth(masks, depth, edges(render(scene)), skeletons)
+
+
+def layers(scene):
+    """Masks, depth and skeletons of a scene, as in `Truth`: what can be told without painting it."""
     masks = np.zeros((len(scene.things), SIZE, SIZE), np.float32)
     rows = (np.arange(SIZE) + 0.5) / SIZE
-    start = _horizon(scene)
+    start = ground_line(scene)
     slope = np.clip((rows - start) / max(1 - start, 0.05), 0, 1) if scene.place != "space" else 0 * rows
     depth = np.repeat(0.9 * slope[:, None], SIZE, 1).astype(np.float32)
     skeletons = [None] * len(scene.things)
@@ -59,7 +66,7 @@ def truth(scene):
         depth += canvas * (0.9 * foot + 0.1 - depth)
         if scene.things[i].pose:
             skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.array((x, y), np.float32)
-    return Truth(masks, depth, edges(render(scene)), tuple(skeletons))
+    return masks, depth, tuple(skeletons)
 
 
 def edges(picture):
@@ -74,13 +81,14 @@ def edges(picture):
 
 
 def _joints(thing, shape):
-    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32."""
+    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32. Mirrored, its right hand
+    looks like a left one, and is called so."""
     height, width = sprite(thing.noun, thing.color, thing.pose, round(thing.size * SIZE)).shape[:2]
     joints = (figure.skeleton(thing.pose) - 0.5) * (width, height)
     cos, sin = np.cos(np.deg2rad(thing.tilt)), np.sin(np.deg2rad(thing.tilt))
     joints = joints @ np.array([[cos, -sin], [sin, cos]]) + (shape[1] / 2, shape[0] / 2)
     if thing.mirror:
-        joints[:, 0] = shape[1] - joints[:, 0]
+        joints = (joints * (-1, 1) + (shape[1], 0))[figure.MIRRORED]
     return joints.astype(np.float32)
 
 
@@ -90,8 +98,8 @@ def _backdrop(scene):
     return places.backdrop(scene.place, scene.time, scene.backdrop)
 
 
-def _horizon(scene):
-    """Where the ground begins, as a fraction of the picture's height."""
+def ground_line(scene):
+    """Where the ground begins, as a fraction of the picture's height. Space has none, whatever this says of it."""
     if isinstance(scene.backdrop, tuple):
         return first.horizon(scene)
     return places.horizon(scene.place, scene.backdrop)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .edits import grow
 from .render import render, truth
-from .words import PLACE_PHRASES, TIME_PHRASES
+from .words import TIME_PHRASES, place_phrases
 
 EDGE = 0.25  # from this strength on an outline counts
 
@@ -47,7 +47,7 @@ def alike(rng: np.random.Generator, scene, layout, caption: str | None = None):
     first, other = (*(thing.noun for thing in scene.named), None)[:2]
     given = dict(relation=scene.relation, noun=first, other=other, style=scene.style)
     text = caption or scene.caption()
-    for part, phrases in (("place", PLACE_PHRASES[scene.place]), ("time", TIME_PHRASES[scene.time])):
+    for part, phrases in (("place", place_phrases(scene)), ("time", TIME_PHRASES[scene.time])):
         if caption is None or any(phrase in text for phrase in phrases):
             given[part] = getattr(scene, part)
     while True:

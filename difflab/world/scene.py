@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .figure import variants
 from .nouns import (
     BASE_NOUNS,
     HATS,
     HELD_OUT_PAIRS,
+    HELD_OUT_POSES,
     HELD_OUT_STYLES,
     NOUNS,
     PLACES,
@@ -33,7 +35,7 @@ class Thing:
     size: float = 0.65
     mirror: bool = False
     tilt: int = 0  # degrees
-    pose: tuple[str, int] | None = None  # the superhero's: a name of POSES and a variant
+    pose: tuple[str, int] | None = None  # the superhero's: a name of POSES or HELD_OUT_POSES and a variant
     look: int = 0
     lift: float = 0.0
 
@@ -45,6 +47,8 @@ class Thing:
             raise ValueError(
                 f"a {self.noun} cannot be {self.color!r}; it can be {', '.join(allowed) or 'only as it is'}"
             )
+        if self.pose is not None:
+            variants(self.pose[0])
         looks = len(NOUNS[self.noun].looks) if self.noun in NOUNS else 1
         if not 0 <= self.look < looks:
             raise ValueError(f"no look {self.look} of a {self.noun}; it has {looks}, counted from 0")
@@ -105,6 +109,7 @@ def is_held_out(scene):
     return (
         pairs
         or scene.style in HELD_OUT_STYLES
+        or any(t.pose and t.pose[0] in HELD_OUT_POSES for t in scene.things)
         or any(t.noun in NOUNS and t.noun not in BASE_NOUNS for t in scene.things)
     )
 

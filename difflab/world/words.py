@@ -4,7 +4,7 @@ People leave out what goes without saying, or what they do not care for; so do c
 """
 
 from .cutouts import pick
-from .nouns import HATS
+from .nouns import ANY_POSE, HATS
 from .places import horizon
 
 PLACE_PHRASES = {
@@ -18,6 +18,11 @@ PLACE_PHRASES = {
     "sea": ("on the sea", "on the water"),
     "space": ("in space", "in outer space"),
     "mountains": ("in the mountains", "near the mountains"),
+}
+# of who flies, besides
+OVER_PHRASES = {place: (f"over the {place}", f"above the {place}") for place in PLACE_PHRASES} | {
+    "room": (),
+    "space": ("through space", "through outer space"),
 }
 TIME_PHRASES = {"day": ("by day", "during the day", "on a sunny day"), "sunset": ("at sunset",), "night": ("at night",)}
 
@@ -40,6 +45,12 @@ def nearness(scene, thing):
         return None
     line = horizon(scene.place, scene.backdrop)
     return 0.75 * (thing.ground - line) / (0.97 - line)
+
+
+def place_phrases(scene):
+    """Phrases that say where the scene is set; who flies, and is all that there is, is over it."""
+    flies = [thing.pose is not None and thing.pose[0] == "flying" for thing in scene.things] == [True]
+    return (OVER_PHRASES[scene.place] if flies else ()) + PLACE_PHRASES[scene.place]
 
 
 def size_word(thing):
@@ -65,7 +76,7 @@ def caption(scene, rng=None):
 
     def name(thing):
         words = f"{thing.color} {thing.noun}" if thing.color and colors else thing.noun
-        if thing.pose and not without["pose"]:
+        if thing.pose and thing.pose[0] != ANY_POSE and not without["pose"]:
             words = choose((f"{thing.pose[0]} {words}", f"{words} {thing.pose[0]}"))
         size = size_word(thing) if precise and chance(0.5) else ""
         return article(f"{size} {words}" if size else words)
@@ -81,7 +92,7 @@ def caption(scene, rng=None):
         what = f"{what} {choose(where)}" if where else what
     if scene.things[len(scene.named) :] and chance(BYSTANDER):
         what += bystander(scene, name, choose)
-    where = "" if names and without["place"] else " " + choose(PLACE_PHRASES[scene.place])
+    where = "" if names and without["place"] else " " + choose(place_phrases(scene))
     when = choose(TIME_PHRASES[scene.time])
     if scene.place == "space" or scene.style != "plain" or without["time"]:
         when = ""
