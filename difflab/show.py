@@ -244,15 +244,16 @@ def overlay(picture, one):
 def drawing(name):
     """Show a drawn diagram of the book: `name` is that of its file in `difflab/drawings`, such as "07-guidance".
 
-    Its alternative text is its own title and description. Raises ValueError, naming them all, for any other name.
+    Its alternative text is its own description, and its title is the caption. Raises ValueError, naming all that there
+    are, for any other name.
     """
     known = sorted(path.stem for path in DRAWINGS.glob("*.svg"))
     if name not in known:
         raise ValueError(f"there is no drawing {name!r}: choose one of {', '.join(known)}")
     svg = (DRAWINGS / f"{name}.svg").read_bytes()
     root = ElementTree.fromstring(svg)
-    width = float(root.attrib["viewBox"].split()[2])
-    return _image(svg, "image/svg+xml", f"{root.findtext('{*}title')}. {root.findtext('{*}desc')}", round(width))
+    width = round(float(root.attrib["viewBox"].split()[2]))
+    return _image(svg, "image/svg+xml", root.findtext("{*}desc"), width, f"{root.findtext('{*}title')}.")
 
 
 def figure(width=6.0, height=3.2, *, rows=1, columns=1):

@@ -83,4 +83,5 @@ def test_the_built_chapter_shows_the_drawing_with_its_words(name):
     if not pages:
         pytest.skip("the book is not built: make book")
     page = pages[0].read_text(encoding="utf-8")
-    assert f'alt="{html.escape(". ".join(words(name)))}"' in page and "show.drawing" not in page
+    title, description = map(html.escape, words(name))
+    assert f'alt="{description}"' in page and f"{title}.</span></figcaption>" in page and "show.drawing" not in page

@@ -91,7 +91,8 @@ def test_heat_lights_up_where_the_map_is_high():
 def test_a_drawing_says_what_it_shows():
     page = show.drawing("07-guidance")._repr_html_()
     assert 'src="data:image/svg+xml;base64,' in page and 'width="600"' in page
-    assert 'alt="Guidance: two predictions, and further along their difference. Above, the opening combine' in page
+    assert 'alt="Above, the opening combine' in page
+    assert "<span>Guidance: two predictions, and further along their difference.</span></figcaption>" in page
     with pytest.raises(ValueError, match="no drawing '../logo': choose one of 01-forward-and-reverse, 02-"):
         show.drawing("../logo")
 
