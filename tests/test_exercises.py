@@ -123,9 +123,29 @@ WRONG = [
 
 
 @pytest.mark.parametrize("chapter, name, says, answer", WRONG)
-def test_a_wrong_answer_is_rejected_and_told_why(chapter, name, says, answer):
+def test_the_visible_check_rejects_a_wrong_answer_and_says_why(chapter, name, says, answer):
     with pytest.raises(AssertionError, match=says):
-        run_exercise(chapter, name, answer)
+        run_exercise(chapter, name, answer, hidden=False)
+
+
+@every_exercise
+def test_the_hidden_check_rejects_an_answer_known_by_heart(chapter, name):
+    """It gives what the visible check wants to see, and has nothing for other numbers."""
+    namespace = {"__name__": "exercise"}
+    exec(setup(chapter), namespace)
+    exec(beside(chapter)[name], namespace)
+    (defined,) = re.findall(r"^def (\w+)", beside(chapter)[name], re.MULTILINE)
+    right, made = namespace[defined], []
+
+    def by_heart(*given, **named):
+        made.append(right(*given, **named))
+        return made[-1]
+
+    namespace[defined] = by_heart
+    exec(graded(chapter)[f"{name}-check"].source, namespace)
+    namespace[defined] = lambda *given, **named: made[-1]
+    with pytest.raises(Exception):  # noqa: B017 (whatever comes of the last result for other numbers)
+        exec(beside(chapter)[f"{name}-hidden"], namespace)
 
 
 @every_exercise

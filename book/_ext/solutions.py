@@ -1,4 +1,4 @@
-"""Show an answer to each exercise behind a click, below the cell that checks it: from the file beside the notebook."""
+"""Show a solution to each exercise behind a click, below its check; they come from the answers beside the notebook."""
 
 from pathlib import Path
 

@@ -27,6 +27,7 @@ def estimate_x0(x, eps, alpha_bar):
     return (x - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5
 
 # %% estimate-x0-hidden
+x0, eps = torch.randn(2, 4, 3, 2, 2, generator=g)
 for alpha_bar in (0.999, 0.36, 0.02):
     x = alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * eps
     expect_close(estimate_x0(x, eps, alpha_bar), x0, "not x0", atol=1e-4)

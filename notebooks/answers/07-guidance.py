@@ -8,10 +8,10 @@ def guided(predict_noise, x, t, text, nothing, guidance_scale):
 
 # %% order-hidden
 for w in (-1.0, 0.5, 3.0, 7.5):
-    shift = w * torch.tensor([5.0, 7.0])[:, None, None, None]
+    shift = w * torch.tensor([6.0, 8.0])[:, None, None, None]
     expect_close(
         guided(Network(), x, 500, text, nothing, w),
-        x + shift,
+        x - 1 + shift,
         f"scale {w}: wrong",
         atol=1e-4,
     )
@@ -66,6 +66,7 @@ def recover(first, first_scale, second, second_scale):
     return eps_nothing, eps_nothing + direction
 
 # %% recover-hidden
+a, b = torch.randn(2, 1, 3, 5, 5, generator=torch.Generator().manual_seed(4))
 for one, other in ((0.0, 1.0), (7.5, 3.0), (-1.0, 4.0)):
     nothing, text = recover(service(one), one, service(other), other)
     expect_close(

@@ -67,12 +67,20 @@ def to_pixels(vae, latent):
 def to_pixels(vae, latent):
     return (vae.decode(latent / 0.18215).sample / 2 + 0.5).clamp(0, 1)
 """),
-    ("to-pixels", "middle", """
+    ("to-pixels", "must become 0.5", """
 def to_pixels(vae, latent):
     return vae.decode(latent / vae.config.scaling_factor).sample.clamp(0, 1)
 """),
     ("to-pixels", "between 0 and 1", """
 def to_pixels(vae, latent):
     return vae.decode(latent / vae.config.scaling_factor).sample
+"""),
+    ("to-pixels", "0.5 must become 0.75", """
+def to_pixels(vae, latent):
+    return (vae.decode(latent / vae.config.scaling_factor).sample + 0.5).clamp(0, 1)
+"""),
+    ("to-pixels", "whatever the decoder says", """
+def to_pixels(vae, latent):
+    return vae.decode(latent / vae.config.scaling_factor).sample / 2 + 0.5
 """),
 ]  # fmt: skip

@@ -57,7 +57,7 @@ def fit(ids, start, end, size=77):
 def fit(ids, start, end, size=77):
     return [start] + ids[: size - 2] + [end], []
 """),
-    ("recall-at", "the wrong way round", """
+    ("recall-at", "the wrong way around", """
 def recall_at(scores, k):
     best = scores.T.topk(k, dim=1).indices
     return (best == torch.arange(len(scores))[:, None]).any(dim=1).float().mean().item()

@@ -23,14 +23,14 @@ def attend(q, k, v, heads):
     q, k, v = (y.unflatten(-1, (heads, -1)).transpose(1, 2) for y in (q, k, v))
     return ((q @ k.mT / q.shape[-1]).softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
 """),
-    ("attend", "places in another order", """
+    ("attend", "positions in another order", """
 def attend(q, k, v, heads):
     n = q.shape[1]
     q, k, v = (y.reshape(len(y), heads, -1, y.shape[-1] // heads) for y in (q, k, v))
     out = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(dim=-1) @ v
     return out.reshape(len(q), n, -1)
 """),
-    ("attend", "places in another order", """
+    ("attend", "positions in another order", """
 def attend(q, k, v, heads):
     n = q.shape[1]
     q, k, v = (y.unflatten(-1, (heads, -1)).transpose(1, 2) for y in (q, k, v))

@@ -1,7 +1,7 @@
 """Wrong answers to the exercises of chapter 5: (exercise, words that the check must say, the answer)."""
 
 WRONG = [
-    ("draw-latent", "is 9 its deviation", """
+    ("draw-latent", "is 9 its standard deviation", """
 def draw_latent(moments, noise, scaling_factor):
     mean, log_variance = moments.chunk(2, dim=1)
     return (mean + log_variance.exp() * noise) * scaling_factor
@@ -11,7 +11,7 @@ def draw_latent(moments, noise, scaling_factor):
     mean, log_variance = moments.chunk(2, dim=1)
     return mean * scaling_factor + (0.5 * log_variance).exp() * noise
 """),
-    ("draw-latent", "is 9 its deviation", """
+    ("draw-latent", "is 9 its standard deviation", """
 def draw_latent(moments, noise, scaling_factor):
     mean, log_variance = moments.chunk(2, dim=1)
     return mean * scaling_factor + log_variance.exp() * noise
@@ -25,7 +25,7 @@ def draw_latent(moments, noise, scaling_factor):
     mean, log_variance = moments.chunk(2, dim=1)
     return (mean + (0.5 * log_variance).exp() * noise) / scaling_factor
 """),
-    ("draw-latent", "should add noise of deviation 3", """
+    ("draw-latent", "should add noise of standard deviation 3", """
 def draw_latent(moments, noise, scaling_factor):
     mean, log_variance = moments.chunk(2, dim=1)
     return (mean + (2 * log_variance).exp() * noise) * scaling_factor
@@ -59,7 +59,7 @@ def psnr_of_each(rebuilt, original):
 def scaling_factor_of(latents):
     return 1 / latents.var().item()
 """),
-    ("scale-factor", "which way round", """
+    ("scale-factor", "which way around", """
 def scaling_factor_of(latents):
     return latents.std().item()
 """),

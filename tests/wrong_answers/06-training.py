@@ -25,6 +25,12 @@ def training_loss(predict_noise, z, t, eps, alphas_cumprod):
     x = abar.sqrt() * z + (1 - abar).sqrt() * eps
     return (predict_noise(x, t) - eps).square().mean()
 """),
+    ("training-loss", "the noise's is not", """
+def training_loss(predict_noise, z, t, eps, alphas_cumprod):
+    abar = alphas_cumprod[t].view(-1, 1, 1, 1)
+    x = abar.sqrt() * z + (1 - abar) * eps
+    return (predict_noise(x, t) - eps).square().mean()
+"""),
     ("training-loss", "told other times", """
 def training_loss(predict_noise, z, t, eps, alphas_cumprod):
     abar = alphas_cumprod[t].view(-1, 1, 1, 1)

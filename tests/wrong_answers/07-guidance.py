@@ -23,6 +23,12 @@ def guided(predict_noise, x, t, text, nothing, guidance_scale):
     eps_nothing, eps_text = predict_noise(torch.cat([x, x]), t, both).chunk(2)
     return eps_nothing + guidance_scale * (eps_text - eps_nothing)
 """),
+    ("order", "at scale 0", """
+def guided(predict_noise, x, t, text, nothing, guidance_scale):
+    both = torch.cat([nothing, text])
+    eps_nothing, eps_text = predict_noise(torch.cat([x, x]), t, both).chunk(2)
+    return x + guidance_scale * (eps_text - x)
+"""),
     ("order", "at scale 1 it must be", """
 def guided(predict_noise, x, t, text, nothing, guidance_scale):
     both = torch.cat([nothing, text])

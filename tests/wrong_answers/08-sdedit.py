@@ -73,7 +73,7 @@ def same_strength(t, their_alphas_cumprod, timesteps, alphas_cumprod):
     gaps = (torch.tensor(timesteps) - t).abs()
     return (len(timesteps) - gaps.argmin().item()) / len(timesteps)
 """),
-    ("translate", "the share of the steps left out", """
+    ("translate", "the fraction of steps left out", """
 def same_strength(t, their_alphas_cumprod, timesteps, alphas_cumprod):
     gaps = (alphas_cumprod[torch.tensor(timesteps)] - their_alphas_cumprod[t]).abs()
     return gaps.argmin().item() / len(timesteps)

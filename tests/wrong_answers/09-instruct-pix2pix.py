@@ -79,6 +79,11 @@ def kept(edited, before, changed):
 def kept(edited, before, changed):
     return 10 * np.log10(4 / ((edited - before) ** 2).mean())
 """),
+    ("kept", "brighter by the same", """
+def kept(edited, before, changed):
+    error = edited**2 - before**2
+    return 10 * np.log10(4 / error[:, ~changed].mean())
+"""),
     ("kept", "this says 14.0", """
 def kept(edited, before, changed):
     error = (edited - before) ** 2

@@ -12,7 +12,7 @@ def backwards(predict_noise, x, timesteps):
         s = t
     return x
 """),
-    ("backwards", "from which level|which level does x start", """
+    ("backwards", "at which noise level does x start", """
 def backwards(predict_noise, x, timesteps):
     for i, t in enumerate(timesteps):
         s = timesteps[i - 1]
@@ -50,7 +50,7 @@ def refined(probs, aligned):
             target[..., j] = source[..., i]
     return torch.stack([source, target])
 """),
-    ("refined", "keep their own shares", """
+    ("refined", "keep their own probabilities", """
 def refined(probs, aligned):
     source, target = probs[0], probs[1].clone()
     for j, i in enumerate(aligned):
@@ -65,7 +65,7 @@ def refined(probs, aligned):
             target[..., j] = source[..., j]
     return torch.stack([source, target])
 """),
-    ("refined", "source's own shares changed", """
+    ("refined", "source's own probabilities changed", """
 def refined(probs, aligned):
     source, target = probs[0], probs[1].clone()
     for j, i in enumerate(aligned):

@@ -30,6 +30,11 @@ def paste(x, t, t_next, clean, mask, noise):
 def paste(x, t, t_next, clean, mask, noise):
     return mask * x + (1 - mask) * clean
 """),
+    ("paste", "not yet the end", """
+def paste(x, t, t_next, clean, mask, noise):
+    kept = clean if t_next <= 0 else SCHEDULE.add_noise(clean, noise, t_next)
+    return mask * x + (1 - mask) * kept
+"""),
     ("go-back", "too little is left", """
 def go_back(x, s, t, noise):
     ratio = SCHEDULE.alpha_bar(t) / SCHEDULE.alpha_bar(s)
