@@ -160,6 +160,7 @@ def test_what_the_class_scores(graded):
     assert tampered == {"cal", "dan", "eva", "gil"} and not any(results[name]["score"] for name in tampered)
     assert {name for name, r in results.items() if r["status"] == grading.UNREADABLE} == {"kim", "pia", "rex"}
     for name in (
+        "joy",
         "leo",
         "mia",
         "ned",
@@ -209,6 +210,7 @@ def test_feedback_shows_what_is_wrong_and_no_check(graded, chapters):
                 assert line not in text and line.replace('"', "&quot;") not in text, f"{name}: {line}"
     assert "a small scale moves away from the text" in pages["carl"]
     assert "not answered yet" in pages["jon"] and "(Score: 0.0 / 8.0)" in pages["jon"]
+    assert pages["joy"].count("not answered yet") == 2, "an answer that is still empty fails both checks"
     assert "interfered with" in pages["cal"] and "byte for byte" not in pages["max"]
 
 

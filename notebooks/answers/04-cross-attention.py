@@ -24,15 +24,9 @@ for heads in (1, 2, 4, 8):
 # %% patched
 @contextmanager
 def patched(network, processor):
-    layers = [
-        module
-        for module in network.modules()
-        if getattr(module, "is_cross_attention", False)
-    ]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     if not layers:
-        raise ValueError(
-            "the network has no cross-attention layer, so the edit would do nothing"
-        )
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     before = [layer.processor for layer in layers]
     try:
         for layer in layers:

@@ -50,9 +50,8 @@ def arc_between(a, b, weight):
     angle = torch.acos(cosine.clamp(-1, 1))
     if angle < 1e-3:
         return (1 - weight) * a + weight * b
-    return (
-        torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b
-    ) / torch.sin(angle)
+    toward_a, toward_b = torch.sin((1 - weight) * angle), torch.sin(weight * angle)
+    return (toward_a * a + toward_b * b) / torch.sin(angle)
 
 # %% slerp-safe-hidden
 east, north = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])

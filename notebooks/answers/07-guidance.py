@@ -39,9 +39,8 @@ for sigma_low, sigma_high in ((0.28, 5.42), (0.0, 1.0), (3.0, 20.0)):
 # %% rescale
 def rescaled_guidance(eps_nothing, eps_text, guidance_scale, phi):
     eps = eps_nothing + guidance_scale * (eps_text - eps_nothing)
-    matched = eps * (
-        eps_text.std((1, 2, 3), keepdim=True) / eps.std((1, 2, 3), keepdim=True)
-    )
+    length, wanted = (e.std((1, 2, 3), keepdim=True) for e in (eps, eps_text))
+    matched = eps * wanted / length
     return phi * matched + (1 - phi) * eps
 
 # %% rescale-hidden

@@ -58,16 +58,9 @@ for share in (0.1, 0.5, 0.95):
 
 # %% other
 def text_first(answer, text_scale, image_scale):
-    eps_nothing, eps_text, eps_both = (
-        answer(False, False),
-        answer(False, True),
-        answer(True, True),
-    )
-    return (
-        eps_nothing
-        + text_scale * (eps_text - eps_nothing)
-        + image_scale * (eps_both - eps_text)
-    )
+    eps_nothing, eps_text = answer(False, False), answer(False, True)
+    toward_text, toward_picture = eps_text - eps_nothing, answer(True, True) - eps_text
+    return eps_nothing + text_scale * toward_text + image_scale * toward_picture
 
 # %% other-hidden
 for s_T, s_I in ((7.5, 1.5), (0.5, 3.0), (2.0, 2.0)):

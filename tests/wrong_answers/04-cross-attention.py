@@ -66,7 +66,7 @@ def patched(network, processor):
 def patched(network, processor):
     layers = [m for m in network.modules() if type(m).__name__ == "Attention" and m.is_cross_attention]
     if not layers:
-        raise ValueError("nothing to edit")
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     before = [layer.processor for layer in layers]
     try:
         for layer in layers:
@@ -87,9 +87,9 @@ def patched(network, processor):
     ("patched", "still there", """
 @contextmanager
 def patched(network, processor):
-    layers = [module for module in network.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     if not layers:
-        raise ValueError("nothing to edit")
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     for layer in layers:
         layer.processor = processor
     yield
@@ -97,9 +97,9 @@ def patched(network, processor):
     ("patched", "its own processor back", """
 @contextmanager
 def patched(network, processor):
-    layers = [module for module in network.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     if not layers:
-        raise ValueError("nothing to edit")
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     before = layers[0].processor
     try:
         for layer in layers:
@@ -112,9 +112,9 @@ def patched(network, processor):
     ("patched", "stays edited", """
 @contextmanager
 def patched(network, processor):
-    layers = [module for module in network.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     if not layers:
-        raise ValueError("nothing to edit")
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     before = [layer.processor for layer in layers]
     for layer in layers:
         layer.processor = processor
@@ -125,7 +125,7 @@ def patched(network, processor):
     ("patched", "ran all the same", """
 @contextmanager
 def patched(network, processor):
-    layers = [module for module in network.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     before = [layer.processor for layer in layers]
     try:
         for layer in layers:
@@ -138,9 +138,9 @@ def patched(network, processor):
     ("patched", "swallowed", """
 @contextmanager
 def patched(network, processor):
-    layers = [module for module in network.modules() if getattr(module, "is_cross_attention", False)]
+    layers = [m for m in network.modules() if getattr(m, "is_cross_attention", False)]
     if not layers:
-        raise ValueError("nothing to edit")
+        raise ValueError("nothing to edit: the network has no cross-attention layer")
     before = [layer.processor for layer in layers]
     for layer in layers:
         layer.processor = processor

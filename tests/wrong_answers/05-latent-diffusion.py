@@ -82,12 +82,14 @@ def scaling_factor_of(latents):
     ("slerp-safe", "cosine of an angle is never above 1", """
 def arc_between(a, b, weight):
     angle = torch.acos((a * b).sum())
-    return (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
+    toward_a, toward_b = torch.sin((1 - weight) * angle), torch.sin(weight * angle)
+    return (toward_a * a + toward_b * b) / torch.sin(angle)
 """),
     ("slerp-safe", "sine of that angle", """
 def arc_between(a, b, weight):
     angle = torch.acos(((a * b).sum() / (a.norm() * b.norm())).clamp(-1, 1))
-    return (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
+    toward_a, toward_b = torch.sin((1 - weight) * angle), torch.sin(weight * angle)
+    return (toward_a * a + toward_b * b) / torch.sin(angle)
 """),
     ("slerp-safe", "the straight line", """
 def arc_between(a, b, weight):
@@ -98,7 +100,8 @@ def arc_between(a, b, weight):
     angle = torch.acos((a * b).sum().clamp(-1, 1))
     if angle < 1e-3:
         return (1 - weight) * a + weight * b
-    return (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
+    toward_a, toward_b = torch.sin((1 - weight) * angle), torch.sin(weight * angle)
+    return (toward_a * a + toward_b * b) / torch.sin(angle)
 """),
     ("slerp-safe", "at weight 0", """
 def arc_between(a, b, weight):
@@ -106,6 +109,7 @@ def arc_between(a, b, weight):
     angle = torch.acos((a * b).sum().clamp(-1, 1))
     if angle < 1e-3:
         return a
-    return (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
+    toward_a, toward_b = torch.sin((1 - weight) * angle), torch.sin(weight * angle)
+    return (toward_a * a + toward_b * b) / torch.sin(angle)
 """),
 ]  # fmt: skip

@@ -96,7 +96,8 @@ def rescaled_guidance(eps_nothing, eps_text, guidance_scale, phi):
     ("rescale", "plain guidance", """
 def rescaled_guidance(eps_nothing, eps_text, guidance_scale, phi):
     eps = eps_nothing + guidance_scale * (eps_text - eps_nothing)
-    matched = eps * (eps_text.std((1, 2, 3), keepdim=True) / eps.std((1, 2, 3), keepdim=True))
+    length, wanted = (e.std((1, 2, 3), keepdim=True) for e in (eps, eps_text))
+    matched = eps * wanted / length
     return phi * eps + (1 - phi) * matched
 """),
     ("rescale", "standard deviation is", """
