@@ -81,20 +81,31 @@ def _sprite(noun, color, pose, size, tilt, look):
     return planar((result * 255 + 0.5).astype(np.uint8))
 
 
+@cache
+def shadow(width):
+    """What a thing ``width`` pixels across takes away of the light on the ground: RGBA, float32 in [0, 1]."""
+    height = max(6, int(0.3 * width))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    radius = ((x - width / 2 + 0.5) / (width / 2)) ** 2 + ((y - height / 2 + 0.5) / (height / 2)) ** 2
+    shape = np.zeros((height, width, 4), np.float32)
+    shape[..., 3] = 0.4 * np.clip(1 - radius, 0, 1) ** 0.8
+    return shape
+
+
 def planar(picture):
     """The same (h, w, channels) array, each channel by itself in memory: numpy then works along rows, faster."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1)).transpose(1, 2, 0)
 
 
-def overlap(rgba, x, y):
-    """The window of the picture that a sprite at (x, y) covers, and the part of the sprite that falls in it."""
+def overlap(rgba, x, y, across=SIZE):
+    """The window of a picture, ``across`` pixels wide, that a sprite at (x, y) covers, and the part of it in there."""
     height, width = rgba.shape[:2]
-    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, SIZE), 0), max(min(y + height, SIZE), 0)
+    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, across), 0), max(min(y + height, SIZE), 0)
     return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
 
 
 def paste(picture, rgba, x, y, light: np.ndarray | np.floating = LEVEL):
-    """Lay a sprite over ``picture`` (128, 128, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
-    window, part = overlap(rgba, x, y)
+    """Lay a sprite over ``picture`` (128, w, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
+    window, part = overlap(rgba, x, y, picture.shape[1])
     part = part * light
     picture[window] = picture[window] * (1 - part[..., 3:]) + part[..., :3]
