@@ -75,8 +75,9 @@ class Thing:
         """The shadow on the ground beneath it, as `placed` gives its sprite."""
         rgba, x, y = self.placed()
         width = max(8, int((0.95 if self.lift < 0.03 else 0.7) * rgba.shape[1]) // 2 * 2)
-        x, y, shade = x + rgba.shape[1] / 2, y + rgba.shape[0] - 1 + self.lift * SIZE, shadow(width)
-        return shade, round(x - shade.shape[1] / 2), round(y - 0.55 * shade.shape[0])
+        height = max(6, int(0.3 * width))
+        x, y = x + rgba.shape[1] / 2, y + rgba.shape[0] - 1 + self.lift * SIZE
+        return shadow(width, height), round(x - width / 2), round(y - 0.55 * height)
 
     def joints(self):
         """Where a superhero's joints lie in the picture, in pixels: (14, 2) float32; None for anything else. Mirrored,

@@ -81,13 +81,13 @@ def _sprite(noun, color, pose, size, tilt, look):
     return planar((result * 255 + 0.5).astype(np.uint8))
 
 
-@cache
-def shadow(width):
-    """What a thing ``width`` pixels across takes away of the light on the ground: RGBA, float32 in [0, 1]."""
-    height = max(6, int(0.3 * width))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    radius = ((x - width / 2 + 0.5) / (width / 2)) ** 2 + ((y - height / 2 + 0.5) / (height / 2)) ** 2
-    shape = np.zeros((height, width, 4), np.float32)
+@lru_cache(maxsize=512)
+def shadow(width, height, left=0.0, top=0.0):
+    """The light that a thing takes away on the ground: an ellipse, RGBA, float32 in [0, 1]. ``left`` and ``top`` are
+    where it begins in its first pixel, 0 to 1."""
+    y, x = np.mgrid[0 : int(np.ceil(top + height)), 0 : int(np.ceil(left + width))].astype(np.float32)
+    radius = ((x - (left + width / 2) + 0.5) / (width / 2)) ** 2 + ((y - (top + height / 2) + 0.5) / (height / 2)) ** 2
+    shape = np.zeros((*radius.shape, 4), np.float32)
     shape[..., 3] = 0.4 * np.clip(1 - radius, 0, 1) ** 0.8
     return shape
 
@@ -100,7 +100,8 @@ def planar(picture):
 def overlap(rgba, x, y, across=SIZE):
     """The window of a picture, ``across`` pixels wide, that a sprite at (x, y) covers, and the part of it in there."""
     height, width = rgba.shape[:2]
-    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, across), 0), max(min(y + height, SIZE), 0)
+    left, right = (min(max(edge, 0), across) for edge in (x, x + width))
+    top, bottom = (min(max(edge, 0), SIZE) for edge in (y, y + height))
     return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
 
 
