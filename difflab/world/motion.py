@@ -16,11 +16,11 @@ import numpy as np
 from . import layout, places, verbs
 from .cutouts import pick
 from .mover import Mover, mover
-from .moves import MOVES, STANDING, can, pan, vanishing_point
-from .nouns import BASE_NOUNS, NOUNS, PLACES, POSES, TIMES
+from .moves import MOVES, STANDING, can, heading, pan, vanishing_point
+from .nouns import NOUNS, PLACES, POSES, TIMES
 from .render import STYLE, layers, staged, to_uint8
 from .scene import Scene, Thing, is_held_out as scene_is_held_out
-from .sprites import SIZE, planar
+from .sprites import SIZE
 
 MOTIONS = tuple(MOVES)
 # never seen together in base training, though each part is: the test of composition
@@ -118,7 +118,11 @@ class FilmTruth(NamedTuple):
 
 def is_held_out(film: Film) -> bool:
     """Whether the film shows something that base training never shows."""
-    return (film.scene.things[0].noun, film.motion) in HELD_OUT_PAIRS or scene_is_held_out(film.scene)
+    return _paired(film) or scene_is_held_out(film.scene)
+
+
+def _paired(film):
+    return (film.scene.things[0].noun, film.motion) in HELD_OUT_PAIRS
 
 
 def sample(seed: int, index: int, **given) -> FilmSample:
@@ -159,7 +163,7 @@ def _view(wide, x):
     """The picture that begins at column ``x`` of a wide one; between columns by Lanczos' filter of three lobes."""
     first, part = int(x // 1), x % 1
     if not part:
-        return planar(wide[:, first : first + SIZE])
+        return wide[:, first : first + SIZE].copy(order="K")  # channel by channel, as `planar` has it
     taps = np.arange(-2, 4)
     weights = np.sinc(taps - part) * np.sinc((taps - part) / 3)
     padded = np.pad(wide.transpose(2, 0, 1), ((0, 0), (0, 0), (2, 3)), mode="edge")
@@ -245,22 +249,15 @@ def random_film(rng, *, motion=None, noun=None, place=None, time=None, frames=8)
     for what, value, known in (("noun", noun, NOUNS), ("place", place, PLACES), ("time", time, TIMES)):
         if value is not None and value not in known:
             raise ValueError(f"no {what} {value!r} in the tiny world; it has {', '.join(known)}")
-    doing = [each for each in ([motion] if motion else MOTIONS[1:]) if each != "getting dark" or time in (None, "day")]
-    wheres = [place] if place else PLACES
-    casts = [
-        (each, where, nouns)
-        for each in doing
-        for where in wheres
-        if (nouns := [noun] if noun in doers(each, where) else () if noun else doers(each, where))
-    ]
-    if not casts:
-        raise ValueError(f"no motion={motion!r} for noun={noun!r} at place={place!r}, time={time!r}: see world.moves.can")
+    doing = [motion] if motion else [each for each in MOTIONS[1:] if each != "getting dark" or time in (None, "day")]
+    casts = {each: _casts(each, noun, place) for each in doing}
+    if not any(casts.values()):
+        raise ValueError(f"no {motion or 'motion'} for noun={noun!r}, place={place!r}: see `world.moves.can`")
+    motion, free = pick(rng, [each for each in doing if casts[each]]), motion is None or noun is None
     while True:
-        each = pick(rng, sorted({each for each, *_ in casts}, key=MOTIONS.index))
-        _, where, nouns = pick(rng, [cast for cast in casts if cast[0] == each])
-        film = _draw(rng, each, pick(rng, nouns), where, "day" if each == "getting dark" else time, frames)
-        paired = film and (film.scene.things[0].noun, each) in HELD_OUT_PAIRS
-        if film and (not paired or (noun and motion)) and (noun or place or not scene_is_held_out(film.scene)):
+        where, nouns = pick(rng, casts[motion])
+        film = _draw(rng, motion, pick(rng, nouns), where, "day" if motion == "getting dark" else time, frames)
+        if film and not (free and _paired(film)) and (noun or place or not scene_is_held_out(film.scene)):
             return film
 
 
@@ -270,6 +267,12 @@ def check(motion, frames):
         raise ValueError(f"no motion {motion!r} in the tiny world; it has {', '.join(MOTIONS)}")
     if not isinstance(frames, Integral) or isinstance(frames, bool) or not 2 <= frames <= LONGEST:
         raise ValueError(f"frames={frames!r} must be a whole number from 2 to {LONGEST}")
+
+
+def _casts(motion, noun, place):
+    """Where a motion can be, and the nouns that can do it there."""
+    casts = [(where, doers(motion, where)) for where in ([place] if place else PLACES)]
+    return [(where, (noun,) if noun else nouns) for where, nouns in casts if (noun in nouns if noun else nouns)]
 
 
 @cache
@@ -326,11 +329,11 @@ def _jumps(rng, scene, thing):
 
 def _goes(rng, scene, thing, side):
     left, _, right, _ = thing.box
-    half = (right - left) / 2
-    far = min(rng.uniform(0.3, 0.6), 1.06 - 2 * half)
+    half, free = (right - left) / 2, 1.06 - (right - left)
+    far = min(rng.uniform(0.3, 0.6), free)
     if far < 0.3:
         return None
-    start = rng.uniform(half - 0.03, 1.03 - half - far)
+    start = half - 0.03 + rng.random() * (free - far)
     rocket = thing.noun == "rocket"  # all others face left
     return replace(
         thing,
@@ -359,7 +362,10 @@ def _nears(rng, scene, thing):
 
 
 def _flies_off(rng, scene, thing):
-    return (thing, thing.y + rng.uniform(-0.05, 0.05)) if thing.y > 0.5 else None
+    """Toward the side where there is more room."""
+    right = replace(thing, mirror=heading(replace(thing, mirror=False)) < 0)
+    thing = right if thing.x < 0.5 else replace(right, mirror=not right.mirror)
+    return (thing, thing.y + rng.uniform(-0.1, 0.0)) if thing.y > 0.5 else None
 
 
 def _panned(rng, scene, thing):

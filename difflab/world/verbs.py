@@ -19,16 +19,17 @@ DOING = {
     "moving right": ("{} to the right", "{} to the right", "{} right", "{} toward the right", "moving to the right"),
     "spinning": ("spinning", "spinning around", "turning around and around"),
     "coming nearer": ("coming nearer", "coming closer", "{} toward us", "{} toward the camera"),
-    "flying off": ("flying off", "flying away", "taking off"),
+    "flying off": ("flying off", "flying away", "{} away"),
     "panning left": ("",),
     "panning right": ("",),
     "getting dark": ("",),
 }
 BALLS = ("bouncing", "bouncing up", "jumping")
+PANNING = "while the camera pans to the", "with the camera panning", "as the camera pans"
 # what the camera or the light does, at the end
 MEANWHILE = {
-    "panning left": ("while the camera pans to the left", "with the camera panning left", "as the camera pans left"),
-    "panning right": ("while the camera pans to the right", "with the camera panning right", "as the camera pans right"),
+    "panning left": tuple(f"{words} left" for words in PANNING),
+    "panning right": tuple(f"{words} right" for words in PANNING),
     "getting dark": ("as night falls", "as day turns into night", "from day to night", "while it gets dark"),
 }
 FILM = 0.08  # of the captions say that it is one
