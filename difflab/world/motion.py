@@ -197,7 +197,7 @@ def truth(film: Film) -> FilmTruth:
 def _ahead(scene, after, panned, shown, shown_after):
     """Flow (2, 128, 128) and occlusion (128, 128) from a frame to the one after it.
 
-    Every pixel belongs to what it shows most of. That is hidden where less than half of it is seen where it goes.
+    Every pixel belongs to what it shows most of. That is hidden where less than half as much of it is seen as before.
     """
     grid = np.stack(np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5), -1)  # 128, 128, 2: x and y
     flow, seen, owner = np.zeros_like(grid), np.zeros((SIZE, SIZE)), shown.argmax(0)
@@ -208,7 +208,7 @@ def _ahead(scene, after, panned, shown, shown_after):
         flow[here], seen[here] = new - old, _read(shown_after[i], new)
     target = grid + flow
     outside = (target < 0).any(-1) | (target > SIZE).any(-1)
-    return flow.transpose(2, 0, 1), outside | (seen < 0.5)
+    return flow.transpose(2, 0, 1), outside | (seen < 0.5 * shown.max(0))
 
 
 def _carried(thing, after, points):
@@ -249,7 +249,10 @@ def random_film(rng, *, motion=None, noun=None, place=None, time=None, frames=8)
     for what, value, known in (("noun", noun, NOUNS), ("place", place, PLACES), ("time", time, TIMES)):
         if value is not None and value not in known:
             raise ValueError(f"no {what} {value!r} in the tiny world; it has {', '.join(known)}")
-    doing = [motion] if motion else [each for each in MOTIONS[1:] if each != "getting dark" or time in (None, "day")]
+    by_day = time in (None, "day")
+    if motion == "getting dark" and not by_day:
+        raise ValueError(f"it gets dark by day, not at time={time!r}: leave it out")
+    doing = [motion] if motion else [each for each in MOTIONS[1:] if each != "getting dark" or by_day]
     casts = {each: _casts(each, noun, place) for each in doing}
     if not any(casts.values()):
         raise ValueError(f"no {motion or 'motion'} for noun={noun!r}, place={place!r}: see `world.moves.can`")
