@@ -17,9 +17,9 @@ SERIES = 4245
 NOUN = "|".join(sorted(NOUNS, key=len, reverse=True))
 MOVING = [each for each in motion.MOTIONS if each not in moves.STANDING]
 GOLDEN = (
-    "6c98b9688eaf5992bd5292c29da08bad7e709a9a948f9899d98d65b96b54ab88718e89809f594eb2544a7d584f645d57"
+    "6c98b9688eaf5992bd5292c2af7e56d08e4a958a888f9899c98446e3a865ae8b698e89807049529d686c695453645d57"
     "579bd66da5d05c9dd5579bd697b2d3d9727db69c9f8bbbdccc7b6f904964da79507aa07d757847bc78566d6f3b3c7139"
-    "14173012162e0708190708191c30365a464043423f1926351f3c2e7c5f634951491f3c2f163323163321163321163321"
+    "14173012162e0708190708191f383d3c6e5a2f504c1926352a47398e7d5f4e674d1f3c2f163323153221163321163321"
 )
 
 
@@ -141,7 +141,8 @@ def test_a_film_keeps_its_promises(index, kind):
         assert masks[0, 0].sum() > 100 > masks[-1, 0].sum() or boxes[-1, 0, 3] < 0.25
     else:
         assert (masks[:, 0].sum((1, 2)) > 100).all(), "the thing stays in the picture"
-    assert (np.diff(frames.astype(int), axis=0) != 0).any((1, 2, 3)).all(), "something happens in every frame"
+    happens = (np.diff(frames.astype(int), axis=0) != 0).any((1, 2, 3))
+    assert happens.sum() >= 7 - (kind == "jumping"), "at the top of a jump two frames may be the same"
 
 
 @settings(max_examples=15, deadline=None)
@@ -194,9 +195,9 @@ def test_the_full_caption_says_it_all(kind):
 
 
 def test_the_documents_prompt_is_a_caption():
-    given = dict(motion="jumping", noun="cat", place="beach")
-    texts = {motion.sample(SERIES, i, **given).caption for i in range(60)}
-    assert {"a cat jumping on the beach", "a cat jumping"} & texts
+    rng, given = np.random.default_rng(0), dict(motion="jumping", noun="cat", place="beach")
+    films = [motion.random_film(rng, **given) for _ in range(20)]
+    assert "a cat jumping on the beach" in {film.caption(rng) for film in films for _ in range(20)}
     car = world.Thing("car", "red", x=0.8, size=0.3)
     film = Film(world.Scene((car,), place="snow", backdrop=1), "moving left", 0.5)
     assert film.caption() == "a red car driving to the left in the snow by day"
@@ -253,7 +254,7 @@ def test_held_out_pairs_come_when_called_and_never_by_chance():
     for noun, kind in motion.HELD_OUT_PAIRS:
         assert motion.is_held_out(motion.sample(SERIES, 0, noun=noun, motion=kind).film)
         assert any(noun in motion.doers(kind, place) for place in world.PLACES)
-    films = [motion.random_film(np.random.default_rng([SERIES, i])) for i in range(300)]
+    films = [motion.random_film(np.random.default_rng([SERIES, i])) for i in range(150)]
     assert not any(map(motion.is_held_out, films))
     assert {film.motion for film in films} == set(motion.MOTIONS[1:])
     assert not any(motion.is_held_out(motion.sample(SERIES, i, noun="panda").film) for i in range(20))

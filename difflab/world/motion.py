@@ -17,7 +17,7 @@ from . import layout, places, verbs
 from .cutouts import pick
 from .mover import Mover, mover
 from .moves import MOVES, STANDING, can, heading, pan, vanishing_point
-from .nouns import NOUNS, PLACES, POSES, TIMES
+from .nouns import BASE_NOUNS, NOUNS, PLACES, POSES, TIMES
 from .render import STYLE, layers, staged, to_uint8
 from .scene import Scene, Thing, is_held_out as scene_is_held_out
 from .sprites import SIZE
@@ -118,11 +118,7 @@ class FilmTruth(NamedTuple):
 
 def is_held_out(film: Film) -> bool:
     """Whether the film shows something that base training never shows."""
-    return _paired(film) or scene_is_held_out(film.scene)
-
-
-def _paired(film):
-    return (film.scene.things[0].noun, film.motion) in HELD_OUT_PAIRS
+    return (film.scene.things[0].noun, film.motion) in HELD_OUT_PAIRS or scene_is_held_out(film.scene)
 
 
 def sample(seed: int, index: int, **given) -> FilmSample:
@@ -253,14 +249,14 @@ def random_film(rng, *, motion=None, noun=None, place=None, time=None, frames=8)
     if motion == "getting dark" and not by_day:
         raise ValueError(f"it gets dark by day, not at time={time!r}: leave it out")
     doing = [motion] if motion else [each for each in MOTIONS[1:] if each != "getting dark" or by_day]
-    casts = {each: _casts(each, noun, place) for each in doing}
+    casts = {each: _casts(each, noun, place, noun and motion) for each in doing}
     if not any(casts.values()):
         raise ValueError(f"no {motion or 'motion'} for noun={noun!r}, place={place!r}: see `world.moves.can`")
-    motion, free = pick(rng, [each for each in doing if casts[each]]), motion is None or noun is None
+    motion = pick(rng, [each for each in doing if casts[each]])
     while True:
         where, nouns = pick(rng, casts[motion])
         film = _draw(rng, motion, pick(rng, nouns), where, "day" if motion == "getting dark" else time, frames)
-        if film and not (free and _paired(film)) and (noun or place or not scene_is_held_out(film.scene)):
+        if film and (noun or place or not scene_is_held_out(film.scene)):
             return film
 
 
@@ -272,10 +268,14 @@ def check(motion, frames):
         raise ValueError(f"frames={frames!r} must be a whole number from 2 to {LONGEST}")
 
 
-def _casts(motion, noun, place):
-    """Where a motion can be, and the nouns that can do it there."""
-    casts = [(where, doers(motion, where)) for where in ([place] if place else PLACES)]
-    return [(where, (noun,) if noun else nouns) for where, nouns in casts if (noun in nouns if noun else nouns)]
+def _casts(motion, noun, place, both):
+    """Where a motion can be, and who can do it there: of the base world unless a ``noun`` is asked for, and nobody held
+    out of the motion unless ``both`` are."""
+    nouns = [each for each in ([noun] if noun else BASE_NOUNS) if both or (each, motion) not in HELD_OUT_PAIRS]
+    casts = [
+        (where, [each for each in doers(motion, where) if each in nouns]) for where in ([place] if place else PLACES)
+    ]
+    return [cast for cast in casts if cast[1]]
 
 
 @cache

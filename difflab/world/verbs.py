@@ -14,7 +14,7 @@ GOING = {
 # what the thing does, after its name; {} is how it goes
 DOING = {
     "still": ("",),
-    "jumping": ("jumping", "jumping up", "leaping up", "hopping"),
+    "jumping": ("jumping", "jumping", "jumping up", "leaping up", "hopping"),
     "moving left": ("{} to the left", "{} to the left", "{} left", "{} toward the left", "moving to the left"),
     "moving right": ("{} to the right", "{} to the right", "{} right", "{} toward the right", "moving to the right"),
     "spinning": ("spinning", "spinning around", "turning around and around"),
