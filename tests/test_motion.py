@@ -265,7 +265,7 @@ def test_held_out_pairs_come_when_called_and_never_by_chance():
     "noun, kind, places",
     [
         ("car", "jumping", ()), ("house", "moving left", ("space",)), ("elephant", "jumping", ()),
-        ("balloon", "flying off", world.PLACES), ("sailboat", "moving right", ("sea", "space")),
+        ("balloon", "flying off", tuple(place for place in world.PLACES if place != "room")), ("sailboat", "moving right", ("sea", "space")),
         ("cat", "getting dark", tuple(place for place in world.PLACES if place != "space")),
         ("car", "moving left", tuple(place for place in world.PLACES if place not in ("room", "sea"))),
     ],

@@ -58,7 +58,8 @@ class Mover(Thing):
             return None
         height, width = source(self.noun, self.color, self.pose, self.look).shape[:2]
         joints = (figure.skeleton(self.pose) - 0.5) * (width, height)
-        return (joints @ self.matrix.T + self.middle).astype(np.float32)
+        joints = (joints @ self.matrix.T + self.middle).astype(np.float32)
+        return joints[figure.MIRRORED] if self.mirror else joints
 
 
 def mover(thing):

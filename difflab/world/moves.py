@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 
-from .layout import airborne
 from .nouns import NOUNS
 from .places import horizon
 
@@ -21,27 +20,27 @@ SIDES = {
 }  # fmt: skip
 VEHICLES = {"car": "drive", "bus": "drive", "tractor": "drive", "bicycle": "ride"}
 ROUND = ("ball", "apple", "pumpkin", "donut")
+POSED = {"flying": "fly", "diving": "fly", "running": "run", "standing": "walk", "waving": "walk"}
 HEAVY = ("elephant", "turtle", "octopus")  # animals that do not jump
 STRIDE, HOP, WADDLE = 0.2, 0.08, 5  # of a walk: how far a step goes, how high (of its size), how far it leans (degrees)
 
 
 def gait(thing, place):
     """How a thing gets along in a place: walk, run, drive, ride, sail, fly, float or roll; None if it cannot."""
-    if thing.noun == "rocket" or (thing.pose and thing.pose[0] == "flying"):
+    flies = thing.noun == "rocket" or (thing.pose is not None and POSED.get(thing.pose[0]) == "fly")
+    if flies:
         return "fly"
-    if place == "space" or airborne(thing.noun, thing.pose):
+    if place == "space" or NOUNS[thing.noun].airborne:
         return "float"
     if thing.noun == "sailboat":
         return "sail" if place == "sea" else None
     if place == "sea" or thing.noun == "octopus":
         return None
-    if thing.noun in ROUND:
-        return "roll"
     if thing.noun in VEHICLES:
         return VEHICLES[thing.noun] if place != "room" else None
-    if thing.pose and thing.pose[0] == "running":
-        return "run"
-    return "walk" if NOUNS[thing.noun].animal or thing.noun in ("robot", "superhero") else None
+    if thing.pose is not None:
+        return POSED.get(thing.pose[0])
+    return "roll" if thing.noun in ROUND else "walk" if NOUNS[thing.noun].animal or thing.noun == "robot" else None
 
 
 def can(thing, motion, place):
@@ -54,7 +53,7 @@ def can(thing, motion, place):
         "moving right": way is not None and (sideways or thing.noun not in ("car", "bus")),
         "spinning": place == "space" or way == "roll",
         "coming nearer": way not in (None, "roll", "fly") and (place == "space" or not sideways),
-        "flying off": airborne(thing.noun, thing.pose),
+        "flying off": place != "room" and (NOUNS[thing.noun].airborne or way == "fly"),
         "getting dark": place != "space",
     }.get(motion, True)
 

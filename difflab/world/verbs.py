@@ -5,7 +5,7 @@ As in `words`, captions leave out what people leave out, but never the motion.
 
 from .cutouts import pick
 from .moves import gait
-from .words import LEFT_OUT, PLACE_PHRASES, TIME_PHRASES, article
+from .words import LEFT_OUT, TIME_PHRASES, article, place_phrases
 
 GOING = {
     "walk": "walking", "run": "running", "drive": "driving", "ride": "rolling", "sail": "sailing", "fly": "flying",
@@ -44,7 +44,7 @@ def caption(film, rng=None):
     name = article(f"{thing.color} {thing.noun}" if colored else thing.noun)
     verbs = BALLS if (thing.noun, film.motion) == ("ball", "jumping") else DOING[film.motion]
     doing = choose(verbs).format(GOING.get(gait(thing, scene.place)))
-    where = "" if chance(LEFT_OUT["place"]) else choose(PLACE_PHRASES[scene.place])
+    where = "" if chance(LEFT_OUT["place"]) else choose(place_phrases(scene))
     timeless = scene.place == "space" or scene.style != "plain" or film.motion == "getting dark"
     when = "" if timeless or chance(LEFT_OUT["time"]) else choose(TIME_PHRASES[scene.time])
     meanwhile = choose(MEANWHILE.get(film.motion, ("",)))
