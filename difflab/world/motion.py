@@ -163,10 +163,8 @@ def _view(wide, x):
     taps = np.arange(-2, 4)
     weights = np.sinc(taps - part) * np.sinc((taps - part) / 3)
     padded = np.pad(wide.transpose(2, 0, 1), ((0, 0), (0, 0), (2, 3)), mode="edge")
-    columns = (padded[..., first + k : first + k + SIZE] for k in range(len(taps)))
-    return sum(
-        np.float32(weight) * each for weight, each in zip(weights / weights.sum(), columns, strict=True)
-    ).transpose(1, 2, 0)
+    columns = np.stack([padded[..., first + k : first + k + SIZE] for k in range(len(taps))])
+    return np.tensordot((weights / weights.sum()).astype(np.float32), columns, 1).transpose(1, 2, 0)
 
 
 # -- truth ------------------------------------------------------------------------------------------------------------
@@ -264,7 +262,7 @@ def check(motion, frames):
     """Raises ValueError for what is no motion, and no number of frames."""
     if motion not in MOTIONS:
         raise ValueError(f"no motion {motion!r} in the tiny world; it has {', '.join(MOTIONS)}")
-    if not isinstance(frames, Integral) or isinstance(frames, bool) or not 2 <= frames <= LONGEST:
+    if not isinstance(frames, Integral) or isinstance(frames, bool) or not 2 <= int(frames) <= LONGEST:
         raise ValueError(f"frames={frames!r} must be a whole number from 2 to {LONGEST}")
 
 

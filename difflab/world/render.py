@@ -39,8 +39,10 @@ def staged(scene, picture):
     light = _light(scene)
     for i in _from_back(scene):
         if _casts_shadow(scene, i):
-            paste(picture, *scene.things[i].shadow(), np.float32(1))
-        paste(picture, *scene.things[i].placed(), light)
+            shadow, x, y = scene.things[i].shadow()
+            paste(picture, shadow, x, y, np.float32(1))
+        sprite, x, y = scene.things[i].placed()
+        paste(picture, sprite, x, y, light)
     return picture
 
 

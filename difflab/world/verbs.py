@@ -43,7 +43,7 @@ def caption(film, rng=None):
     colored = thing.color and scene.style == "plain" and not chance(LEFT_OUT["color"])
     name = article(f"{thing.color} {thing.noun}" if colored else thing.noun)
     verbs = BALLS if (thing.noun, film.motion) == ("ball", "jumping") else DOING[film.motion]
-    doing = choose(verbs).format(GOING.get(gait(thing, scene.place)))
+    doing = choose(verbs).format(GOING.get(gait(thing, scene.place) or "", "moving"))
     where = "" if chance(LEFT_OUT["place"]) else choose(place_phrases(scene))
     timeless = scene.place == "space" or scene.style != "plain" or film.motion == "getting dark"
     when = "" if timeless or chance(LEFT_OUT["time"]) else choose(TIME_PHRASES[scene.time])
