@@ -7,8 +7,9 @@ of a comparison need not be given in the same way. Masks are (H, W), in a list o
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, grid_sample
 
-from difflab.checks import as_number, check_finite, check_tensor
+from difflab.checks import as_number, as_whole, check_finite, check_tensor
 from difflab.inputs import as_array, as_arrays
 from difflab.masks import as_mask
 
@@ -146,3 +147,117 @@ def pck(joints, true_joints, fraction: float = 0.1) -> float:
     if not asked:
         raise ValueError("pck has no joint to look for: true_joints must have numbers")
     return float(right / asked)
+
+
+# -- films: frames one after another, given as pictures are; their true flow is `world.motion.truth`'s -----------------
+
+SEEN = 8 / 255  # a change from frame to frame that is smaller is none, as a part of the range of colors
+
+
+def warped(frames, flow) -> Tensor:
+    """Frame i + 1 of a film, read where the flow of frame i leads: frame i once more, but for what is hidden in
+    frame i + 1, and bilinearly between pixels: (F - 1, 3, H, W) in [-1, 1].
+
+    frames: F pictures. flow: (F - 1, 2, H, W) in pixels, x to the right and y down. Raises ValueError for fewer than 2
+    frames and for a flow that does not fit.
+    """
+    frames = as_film(frames)
+    flow = torch.as_tensor(flow, dtype=torch.float32, device=frames.device)
+    (count, _, height, width), shape = frames.shape, tuple(flow.shape)
+    if shape != (count - 1, 2, height, width):
+        raise ValueError(f"flow must be {(count - 1, 2, height, width)}, from each frame to the next, not {shape}")
+    check_finite("flow", flow)
+    return read_at(frames[1:], flow)
+
+
+def warp_error(frames, flow, occluded) -> Tensor:
+    """How far each frame is from the next one along the flow: the mean difference, of 255, between frame i and frame
+    i + 1 read where the flow leads, where that is not occluded (Lai et al. 2018, 1808.00449, Section 4.2, which squares
+    it): (F - 1,). Low is steady; a still picture is steadiest, so ask `motion_along`, too.
+
+    frames, flow: as in `warped`. occluded: (F - 1, H, W) bool. NaN where all is occluded. Raises ValueError for shapes
+    that do not fit.
+    """
+    frames = as_film(frames)
+    away = (warped(frames, flow) - frames[:-1]).abs().mean(1) * 127.5  # F - 1, H, W
+    seen = ~torch.as_tensor(occluded, dtype=torch.bool, device=away.device)
+    if seen.shape != away.shape:
+        raise ValueError(f"occluded must be {tuple(away.shape)}, one yes or no for each pixel, not {tuple(seen.shape)}")
+    return (away * seen).sum((1, 2)) / seen.sum((1, 2))
+
+
+def flicker(frames, where) -> float:
+    """How much a film changes where nothing moves: the standard deviation over time of each pixel, of 255, as a mean
+    over the pixels and colors that count.
+
+    frames: F pictures. where: (H, W) bool, the pixels that count, such as those outside of all masks of all frames.
+    Raises ValueError for another shape, and where no pixel counts.
+    """
+    frames = as_film(frames)
+    where = torch.as_tensor(where, dtype=torch.bool, device=frames.device)
+    if where.shape != frames.shape[2:] or not where.any():
+        raise ValueError(f"where must be {tuple(frames.shape[2:])} bool with a True, not {tuple(where.shape)}")
+    return float((frames * 127.5).std(0, correction=0)[:, where].mean())
+
+
+def motion_along(frames, direction, reach: float = 16, window: int = 9) -> Tensor:
+    """How far what moves goes in a direction, from each frame to the next, in pixels: (F - 1,), below 0 if it goes the
+    other way. A still picture goes nowhere, and neither does noise: so it cannot win.
+
+    Every step along the direction is tried on every pixel, in halves of a pixel, and that taken by which a window
+    around it fits the next frame best (block matching along a line). The mean is over the pixels that change, and
+    whose change such a step explains by more than half; 0 where fewer than one in 500 are.
+
+    frames: F pictures. direction: (x, y), x to the right and y down, of any length above 0; or (2, H, W), one for every
+    pixel, as for what comes nearer. reach: the longest step, in pixels. window: its side, an odd number of pixels.
+    Raises ValueError for another shape, a direction of no length, and settings out of range.
+    """
+    frames = as_film(frames)
+    reach = as_number("reach", reach, "a number of pixels from 1 to 256", 1, 256)
+    window = as_whole("window", window, "an odd number of pixels from 3 to 99", 3, 99)
+    if window % 2 == 0:
+        raise ValueError(f"window={window} must be an odd number of pixels from 3 to 99")
+    ahead = as_direction(direction, frames)
+    steps = torch.arange(-int(2 * reach), int(2 * reach) + 1, device=frames.device) / 2
+    best, least, still = torch.zeros(3, len(frames) - 1, *frames.shape[2:], device=frames.device)
+    least += torch.inf
+    for step in sorted(steps.tolist(), key=abs):  # of two that fit as well, the shorter
+        cost = (read_at(frames[1:], step * ahead.expand(len(frames) - 1, -1, -1, -1)) - frames[:-1]).abs().mean(1) / 2
+        cost = avg_pool2d(cost[:, None], window, 1, window // 2, count_include_pad=False)[:, 0]
+        still = cost if step == 0 else still
+        best, least = torch.where(cost < least, step, best), torch.minimum(cost, least)
+    moved = (still > SEEN) & (least < still / 2)
+    enough = moved.float().mean((1, 2)) >= 1 / 500
+    return ((best * moved).sum((1, 2)) / moved.sum((1, 2))).where(enough, 0.0)
+
+
+def read_at(pictures: Tensor, flow: Tensor) -> Tensor:
+    """Pictures (B, C, H, W) read at every pixel + its flow (B, 2, H, W), bilinearly; beyond the edge is the edge."""
+    height, width = pictures.shape[2:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    at = torch.stack([columns, rows]).to(flow) + flow  # B, 2, H, W
+    size = torch.tensor([width, height]).to(flow).view(2, 1, 1)
+    return grid_sample(
+        pictures, ((2 * at + 1) / size - 1).permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+    )
+
+
+def as_film(frames) -> Tensor:
+    """Frames as `as_tensor` gives pictures. Raises ValueError for fewer than 2."""
+    frames = as_tensor(frames)
+    if len(frames) < 2:
+        raise ValueError("a film has 2 frames or more, and one was given")
+    return frames
+
+
+def as_direction(direction, frames: Tensor) -> Tensor:
+    """A direction as steps of length 1 for every pixel: (1, 2, 1, 1) or (1, 2, H, W). Raises ValueError for others."""
+    given = torch.as_tensor(direction, dtype=torch.float32, device=frames.device)
+    if given.shape not in ((2,), (2, *frames.shape[2:])):
+        raise ValueError(f"direction must be (x, y) or of shape {(2, *frames.shape[2:])}, not {tuple(given.shape)}")
+    check_finite("direction", given)
+    length = given.norm(dim=0)
+    if not length.max() > 0:
+        raise ValueError(f"direction={direction!r} leads nowhere: give one of a length above 0")
+    ahead = (given / length.clamp_min(1e-12))[None]
+    return ahead if given.ndim == 3 else ahead[..., None, None]

@@ -7,7 +7,20 @@ from PIL import Image
 
 from difflab import masks
 from difflab.inputs import to_images
-from difflab.metrics import depth_error, depth_within, mean_iou, pck, psnr, seam, seam_ratio
+from difflab.metrics import (
+    depth_error,
+    depth_within,
+    flicker,
+    mean_iou,
+    motion_along,
+    pck,
+    psnr,
+    seam,
+    seam_ratio,
+    warp_error,
+    warped,
+)
+from difflab.world import motion
 
 
 def random(*shape, seed=0):
@@ -154,5 +167,104 @@ def test_joints_are_right_within_a_tenth_of_the_height():
     ],
 )
 def test_what_controls_are_not_measured_by(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def shifted(step, frames=4, size=64):
+    """A film of noise that goes (x, y) whole pixels a frame, as uint8 arrays, and its flow."""
+    wide = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    wide = np.asarray(Image.fromarray(wide).resize((2 * size, 2 * size)))
+    film = [np.roll(wide, (i * step[1], i * step[0]), (0, 1))[: 2 * size, : 2 * size] for i in range(frames)]
+    flow = np.broadcast_to(np.array(step, np.float32)[:, None, None], (frames - 1, 2, 2 * size, 2 * size))
+    return film, flow.copy()
+
+
+def inner(film, margin=16):
+    """A film without its margins, where `shifted` comes in from the other side."""
+    return [frame[margin:-margin, margin:-margin] for frame in film]
+
+
+def test_warping_by_the_true_flow_gives_the_frame_before():
+    film, flow = shifted((3, -2))
+    again = warped(film, flow)
+    assert again.shape == (3, 3, 128, 128)
+    assert torch.allclose(again[..., 4:-4, 4:-4], as_floats(film)[:-1, :, 4:-4, 4:-4], atol=1e-4)
+    ramp = torch.linspace(-1, 1, 8).expand(2, 3, 8, 8)
+    half = torch.tensor([0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    between = warped(ramp, half)[..., :-1]
+    assert torch.allclose(between, ramp[:1, ..., :-1] + 1 / 7, atol=1e-6), "between pixels, bilinearly"
+
+
+def as_floats(film):
+    return torch.from_numpy(np.stack(film)).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def test_warp_error_counts_what_can_be_seen():
+    film, flow = shifted((3, -2))
+    edge = np.ones((3, 128, 128), bool)
+    edge[:, 4:-4, 4:-4] = False
+    assert warp_error(film, flow, edge).tolist() == pytest.approx([0, 0, 0], abs=1e-3)
+    assert warp_error(film, -flow, edge).min() > 20 and warp_error(film, 0 * flow, edge).min() > 20
+    gray = [np.full((8, 8, 3), value, np.uint8) for value in (100, 110, 105)]
+    still = np.zeros((2, 2, 8, 8)), np.zeros((2, 8, 8), bool)
+    assert warp_error(gray, *still).tolist() == pytest.approx([10, 5], abs=1e-3)
+    assert warp_error(gray, still[0], ~still[1]).isnan().all()
+
+
+def test_flicker_is_the_deviation_over_time():
+    film = [np.full((8, 8, 3), value, np.uint8) for value in (100, 120)]
+    left = np.zeros((8, 8), bool)
+    left[:, :4] = True
+    film[1][:, 4:] = 0
+    assert flicker(film, left) == pytest.approx(10, abs=1e-3) and flicker(film, ~left) == pytest.approx(50, abs=1e-3)
+    assert flicker([film[0]] * 4, left) == pytest.approx(0, abs=1e-3)
+
+
+def test_motion_is_measured_along_a_direction():
+    film = inner(shifted((5, 0))[0])
+    assert motion_along(film, (1, 0)).tolist() == pytest.approx([5, 5, 5], abs=0.3)
+    assert motion_along(film, (-3, 0)).tolist() == pytest.approx([-5, -5, -5], abs=0.3)
+    assert motion_along(film, (0, 1)).abs().max() < 0.5
+    diagonal = inner(shifted((3, -4))[0])
+    assert motion_along(diagonal, (3, -4)).tolist() == pytest.approx([5, 5, 5], abs=0.3)
+    field = np.zeros((2, 96, 96))
+    field[0, :, :48], field[0, :, 48:] = 1, -1
+    assert motion_along(film, field).abs().max() < 1, "half of it goes the other way"
+
+
+def test_neither_a_still_picture_nor_noise_goes_anywhere():
+    still = [noisy(1, 64)[0]] * 4
+    assert motion_along(still, (1, 0)).tolist() == [0, 0, 0]
+    assert motion_along(noisy(4, 64), (1, 0)).tolist() == [0, 0, 0]
+
+
+def test_true_films_are_steady_and_move():
+    for kind, direction in (("moving left", (-1, 0)), ("moving right", (1, 0)), ("panning right", (-1, 0))):
+        frames, _, film = motion.sample(7, 1, motion=kind)
+        truth = motion.truth(film)
+        frames, seen = list(frames), truth.masks[:-1, 0] > 0.5
+        assert warp_error(frames, truth.flow, truth.occluded).max() < 3
+        true = [abs(flow[0][mask].mean()) for flow, mask in zip(truth.flow, seen, strict=True)]
+        assert motion_along(frames, direction).mean() == pytest.approx(np.mean(true), rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: warped(noisy(1), np.zeros((0, 2, 8, 8))), "2 frames or more"),
+        (lambda: warped(noisy(3), np.zeros((3, 2, 8, 8))), r"flow must be \(2, 2, 8, 8\).*not \(3, 2, 8, 8\)"),
+        (lambda: warped(noisy(2), np.full((1, 2, 8, 8), np.nan)), "flow holds NaN"),
+        (lambda: warp_error(noisy(2), np.zeros((1, 2, 8, 8)), np.zeros((8, 8))), r"occluded must be \(1, 8, 8\)"),
+        (lambda: flicker(noisy(3), np.ones((3, 8, 8))), r"where must be \(8, 8\)"),
+        (lambda: flicker(noisy(3), np.zeros((8, 8))), "with a True"),
+        (lambda: motion_along(noisy(3), (0, 0)), r"direction=\(0, 0\) leads nowhere"),
+        (lambda: motion_along(noisy(3), (1, 0, 0)), r"direction must be \(x, y\) or of shape \(2, 8, 8\)"),
+        (lambda: motion_along(noisy(3), (1, 0), reach=0), "reach=0 must be"),
+        (lambda: motion_along(noisy(3), (1, 0), window=4), "window=4 must be an odd number"),
+        (lambda: flicker([noisy(1, 8)[0], noisy(1, 4)[0]], np.ones((8, 8))), "different sizes"),
+    ],
+)
+def test_what_films_are_not_measured_by(call, says):
     with pytest.raises(ValueError, match=says):
         call()

@@ -5,7 +5,7 @@
 >>> masks, depth, edges, skeletons = world.truth(scene)
 """
 
-from . import layout
+from . import layout, motion
 from .data import Dataset, Sample, sample, samples
 from .edits import EDITS, Edit, changed, edit, edits, random_edit, random_mask, reworded
 from .first import random_scene
@@ -59,6 +59,7 @@ __all__ = [
     "hint",
     "is_held_out",
     "layout",
+    "motion",
     "random_edit",
     "random_mask",
     "random_scene",

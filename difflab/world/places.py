@@ -91,7 +91,7 @@ RUGS = (200, 90, 100), (90, 120, 180), (120, 160, 120), (220, 190, 140)
 DARK = (14, 8, 36), (6, 12, 34), (22, 8, 30), (36, 30, 84), (8, 36, 60)
 NEBULAE = (120, 40, 160), (40, 70, 190), (180, 40, 120), (30, 120, 150), (190, 90, 60)
 WEATHER = {"day": (0.8, 1.07), "sunset": (0.78, 1.1), "night": (0.72, 1.4)}  # how bright, at least and at most
-Y, X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
+Y = np.arange(SIZE, dtype=np.float32)[:, None] + np.float32(0.5)  # the rows of a picture; its columns: `across`
 
 
 def horizon(place, number):
@@ -99,13 +99,14 @@ def horizon(place, number):
     return np.random.default_rng([PLACES.index(place), number]).uniform(*HORIZON[place])
 
 
-def backdrop(place, time, number):
-    """The place with number ``number`` at a time of day: (128, 128, 3) float32 in [0, 1]."""
+def backdrop(place, time, number, width=SIZE):
+    """The place with number ``number`` at a time of day: (128, width, 3) float32 in [0, 1]. More ``width`` shows what
+    is to the right of the picture."""
     rng = np.random.default_rng([PLACES.index(place), number])
     line = np.float32(rng.uniform(*HORIZON[place]) * SIZE)
     dim, bright = WEATHER[time]
     light = (dim + (bright - dim) * rng.random()) * rng.uniform(0.91, 1.09, 3)
-    picture = planar(np.empty((SIZE, SIZE, 3), np.float32))
+    picture = planar(np.empty((SIZE, width, 3), np.float32))
     DRAW[place](picture, rng, time, line)
     picture *= light.astype(np.float32)
     return np.clip(picture, 0, 1, out=picture)
@@ -114,9 +115,14 @@ def backdrop(place, time, number):
 # -- paint: all pictures are float32 in [0, 1] ------------------------------------------------------------------------
 
 
+def across(picture):
+    """The columns of a picture: (1, width)."""
+    return np.arange(picture.shape[1], dtype=np.float32)[None] + np.float32(0.5)
+
+
 def column(top, bottom, first, last):
     """Colors for every row of the picture, from ``first`` at row ``top`` to ``last`` at row ``bottom``: (128, 1, 3)."""
-    along = np.clip((Y[:, :1] - top) / max(bottom - top, 1), 0, 1)[..., None]
+    along = np.clip((Y - top) / max(bottom - top, 1), 0, 1)[..., None]
     first, last = np.asarray(first, np.float32), np.asarray(last, np.float32)
     return (first + along * (last - first)) * np.float32(1 / 255)
 
@@ -137,10 +143,10 @@ def fill(picture, line, color):
     picture[full:] = color[full:]
 
 
-def rolling(rng, height, waves=1.0):
+def rolling(picture, rng, height, waves=1.0):
     """A rolling line, ``height`` pixels up and down: an offset for every column."""
     wave, start = rng.uniform(0.7, 1.3, (3, 1)) * [[1], [2], [3]] * waves, rng.random((3, 1))
-    line = (np.sin(2 * np.pi * (X[:1] / SIZE * wave + start)) / [[1], [2.8], [5.2]]).sum(0)
+    line = (np.sin(2 * np.pi * (across(picture) / SIZE * wave + start)) / [[1], [2.8], [5.2]]).sum(0)
     return (height * line).astype(np.float32)
 
 
@@ -148,17 +154,25 @@ def strip(picture, rng, kind, time, foot):
     """Paste a cut-out of ``kind`` that reaches from side to side, its foot at row ``foot``."""
     shape, shift, mirror = int(rng.integers(SHAPES)), int(rng.integers(WIDE - SIZE + 1)), rng.random() < 0.5
     rgba = STRIPS[kind](shape, time)
-    paste(picture, rgba[:, ::-1] if mirror else rgba, -shift, round(float(foot)) - rgba.shape[0])
+    unroll(picture, rgba[:, ::-1] if mirror else rgba, shift, round(float(foot)) - rgba.shape[0])
+
+
+def unroll(picture, rgba, shift, y):
+    """Paste a cut-out that reaches from side to side, its first ``shift`` columns outside, its top at row ``y``. Where
+    a wide picture goes on beyond its end, so does its mirror image."""
+    paste(picture, rgba, -shift, y)
+    if (end := rgba.shape[1] - shift) < picture.shape[1]:
+        paste(picture, rgba[:, ::-1], end, y)
 
 
 def sky(picture, rng, time, line, clouds=4):
     """Sky down to row ``line``, with stars or clouds, and mostly a sun or a moon. Returns the sun's column."""
     top, middle, low = pick(rng, SKY[time])
     bend = 0.6 * line
-    picture[:] = np.where(Y[:, :1, None] < bend, column(0, bend, top, middle), column(bend, line, middle, low))
+    picture[:] = np.where(Y[..., None] < bend, column(0, bend, top, middle), column(bend, line, middle, low))
     shape, shift = int(rng.integers(SHAPES)), int(rng.integers(WIDE - SIZE + 1))
     if time == "night":
-        paste(picture, stars(shape), -shift, 0)
+        unroll(picture, stars(shape), shift, 0)
     x, up, shown = rng.uniform(0.04, 0.96) * SIZE, rng.random(), rng.random() < 0.85
     y = line - (0.02 + 0.2 * up) * SIZE if time == "sunset" else (0.06 + 0.5 * up * (line / SIZE)) * SIZE
     if shown:
@@ -176,7 +190,7 @@ def land(picture, rng, time, line, upper, lower, hills=2, height=5, far=0.3):
     tint = rng.uniform(0.96, 1.04, 3)
     upper, lower = np.multiply(upper, tint), np.multiply(lower, tint)
     for k in range(hills):
-        edge = line + (SIZE - line) * 0.26 * k + rolling(rng, height * (1 - 0.2 * k), rng.uniform(0.6, 1.3))
+        edge = line + (SIZE - line) * 0.26 * k + rolling(picture, rng, height * (1 - 0.2 * k), rng.uniform(0.6, 1.3))
         fade = far * (1 - k / max(1, hills - 0.5))
         shade = 1 - 0.07 * k
         colors = column(edge.mean(), SIZE, lit(upper * shade, time, fade), lit(lower * shade, time, 0.3 * fade))
@@ -189,8 +203,8 @@ def water(picture, rng, time, sun, top, bottom):
     fill(picture, top, column(top, bottom, far, near))
     strip(picture, rng, "glints", time, top + 84)
     if time != "day":
-        away = Y[int(top) :, :1] - np.float32(int(top))
-        path = np.exp(-(((X[:1] - np.float32(sun)) / (5 + 0.16 * away)) ** 2))
+        away = Y[int(top) :] - np.float32(int(top))
+        path = np.exp(-(((across(picture) - np.float32(sun)) / (5 + 0.16 * away)) ** 2))
         path *= (0.75 + 0.25 * np.sin(4.4 * np.sqrt(away))) * np.float32(0.6 if time == "sunset" else 0.3)
         blend(picture[int(top) :], path, np.asarray((255, 228, 160), np.float32) / 255)
 
@@ -204,7 +218,8 @@ def beach(picture, rng, time, line):
         strip(picture, rng, "islands", time, line + 1)
     shore = line + rng.uniform(0.1, 0.22) * SIZE
     water(picture, rng, time, sun, line, shore)
-    edge = shore + rolling(rng, 4, rng.uniform(0.5, 1.2)) + rng.uniform(-0.12, 0.12) * (X[:1] - SIZE / 2)
+    edge = shore + rolling(picture, rng, 4, rng.uniform(0.5, 1.2))
+    edge = edge + rng.uniform(-0.12, 0.12) * (across(picture) - SIZE / 2)
     fill(picture, edge - np.float32(rng.uniform(2, 4)), lit((250, 250, 245), time) / 255)
     sand = pick(rng, SAND)
     fill(picture, edge, column(edge.mean(), SIZE, lit(np.multiply(sand, 0.92), time), lit(sand, time)))
@@ -249,7 +264,7 @@ def snow(picture, rng, time, line):
     strip(picture, rng, "drifts", time, SIZE + 6)
     if rng.random() < 0.5:
         fall = stars(int(rng.integers(SHAPES)), 16)
-        paste(picture, fall, -int(rng.integers(WIDE - SIZE + 1)), 0)
+        unroll(picture, fall, int(rng.integers(WIDE - SIZE + 1)), 0)
 
 
 def city(picture, rng, time, line):
@@ -264,7 +279,7 @@ def city(picture, rng, time, line):
     asphalt = pick(rng, ((104, 106, 116), (96, 104, 110), (118, 112, 112)))
     fill(picture, road + 2, column(road, SIZE, lit(asphalt, time), lit(np.multiply(asphalt, 0.9), time)))
     middle, shift = (road + SIZE) / 2 + rng.uniform(-4, 8), rng.uniform(0, 40)
-    dashes = np.clip(1.6 - np.abs(Y - middle), 0, 1) * np.clip(9 - np.abs((X + shift) % 34 - 17), 0, 1)
+    dashes = np.clip(1.6 - np.abs(Y - middle), 0, 1) * np.clip(9 - np.abs((across(picture) + shift) % 34 - 17), 0, 1)
     blend(picture, dashes, lit((250, 240, 200), time) / 255)
 
 
@@ -330,7 +345,7 @@ def room(picture, rng, time, line):
     picture[:] = column(0, SIZE, indoors(wall, time), indoors(np.multiply(wall, 0.93), time))
     if rng.random() < 0.4:
         step = rng.uniform(10, 26)
-        stripes = np.clip(0.22 * step - np.abs((X + rng.uniform(0, step)) % step - step / 2), 0, 1)
+        stripes = np.clip(0.22 * step - np.abs((across(picture) + rng.uniform(0, step)) % step - step / 2), 0, 1)
         blend(picture, 0.35 * stripes, indoors(np.multiply(wall, 0.9), time) / 255)
     shape, x = int(rng.integers(SHAPES)), rng.uniform(0.02, 0.98) * SIZE
     if rng.random() < 0.8:
@@ -342,11 +357,11 @@ def room(picture, rng, time, line):
         paste(picture, frame, round(at - frame.shape[1] / 2), round(float(rng.uniform(0.1, 0.35) * line)))
     fill(picture, line - 4, indoors(np.add(np.multiply(wall, 1.02), 4), time) / 255)
     floor = boards(int(rng.integers(SHAPES)), time)
-    paste(picture, floor, -int(rng.integers(WIDE - SIZE + 1)), round(float(line)))
+    unroll(picture, floor, int(rng.integers(WIDE - SIZE + 1)), round(float(line)))
     rug, middle, half = pick(rng, RUGS), rng.uniform(0.2, 0.8), rng.uniform(0.26, 0.46)
     if rng.random() < 0.7:
         row = (line + SIZE) / 2 + rng.uniform(-2, 6)
-        distance = np.hypot((X - middle * SIZE) / (half * SIZE), (Y - row) / (0.36 * (SIZE - line)))
+        distance = np.hypot((across(picture) - middle * SIZE) / (half * SIZE), (Y - row) / (0.36 * (SIZE - line)))
         edge = 16 * (1 - distance)
         blend(picture, np.clip(edge, 0, 1), indoors(rug, time) / 255)
         blend(picture, np.clip(1 - np.abs(edge - 3) / 1.3, 0, 1), indoors(np.add(rug, 40), time) / 255)
@@ -358,10 +373,10 @@ def space(picture, rng, time, line):
         x, y, r = rng.uniform(0, SIZE), rng.uniform(0, SIZE), rng.uniform(0.25, 0.6) * SIZE
         nebula = pick(rng, NEBULAE)
         x, y, r = np.float32(x), np.float32(y), np.float32(r)
-        glow = np.exp(-(((X[:1] - x) / r) ** 2)) * np.exp(-(((Y[:, :1] - y) / r) ** 2))
+        glow = np.exp(-(((across(picture) - x) / r) ** 2)) * np.exp(-(((Y - y) / r) ** 2))
         color = np.asarray(nebula, np.float32) * np.float32(rng.uniform(0.26, 0.48) / 255)
         picture += np.multiply.outer(color, glow).transpose(1, 2, 0)
-    paste(picture, stars(int(rng.integers(SHAPES)), 18), -int(rng.integers(WIDE - SIZE + 1)), 0)
+    unroll(picture, stars(int(rng.integers(SHAPES)), 18), int(rng.integers(WIDE - SIZE + 1)), 0)
     for _ in range(int(rng.integers(3))):
         ball = planet(int(rng.integers(2 * SHAPES)))
         x, y = rng.uniform(0, SIZE), rng.uniform(0, 0.6 * SIZE)

@@ -1,14 +1,13 @@
 """From a scene to its picture, and to the truth about that picture."""
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from . import figure, first, places
-from .scene import placed, shape
-from .sprites import SIZE, paste, sprite
+from . import first, places
+from .scene import shape
+from .sprites import SIZE, paste
 
 TINT = {"day": (1, 1, 1), "sunset": (1.0, 0.88, 0.80), "night": (0.72, 0.75, 0.96)}  # the light that falls on things
 INDOOR_NIGHT, STARLIGHT = (0.82, 0.8, 0.94), (0.94, 0.92, 1.0)
@@ -32,16 +31,23 @@ class Truth(NamedTuple):
 
 def render(scene):
     """The picture of a scene: (128, 128, 3) uint8."""
-    picture = _backdrop(scene)
+    return STYLE[scene.style](to_uint8(staged(scene, _backdrop(scene))))
+
+
+def staged(scene, picture):
+    """Lay the things of a scene over a picture of its place, (128, 128, 3) float32 in [0, 1]; returns the picture."""
     light = _light(scene)
-    for i, sprite_, x, y in _painted(scene):
+    for i in _from_back(scene):
         if _casts_shadow(scene, i):
-            lift = scene.things[i].lift
-            width = (0.95 if lift < 0.03 else 0.7) * sprite_.shape[1]
-            _shadow(picture, x + sprite_.shape[1] / 2, y + sprite_.shape[0] - 1 + lift * SIZE, width)
-        paste(picture, sprite_, x, y, light)
-    picture = np.ascontiguousarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
-    return STYLE[scene.style](picture)
+            shadow, x, y = scene.things[i].shadow()
+            paste(picture, shadow, x, y, np.float32(1))
+        sprite, x, y = scene.things[i].placed()
+        paste(picture, sprite, x, y, light)
+    return picture
+
+
+def to_uint8(picture):
+    return np.ascontiguousarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def truth(scene):
@@ -57,16 +63,13 @@ def layers(scene):
     start = ground_line(scene)
     slope = np.clip((rows - start) / max(1 - start, 0.05), 0, 1) if scene.place != "space" else 0 * rows
     depth = np.repeat(0.9 * slope[:, None], SIZE, 1).astype(np.float32)
-    skeletons = [None] * len(scene.things)
-    for i, sprite_, x, y in _painted(scene):
+    for i in _from_back(scene):
         canvas = shape(scene.things[i])
         masks *= 1 - canvas
         masks[i] = canvas
         foot = np.clip((scene.things[_base(scene, i)].ground - start) / max(1 - start, 0.05), 0.3, 1)
         depth += canvas * (0.9 * foot + 0.1 - depth)
-        if scene.things[i].pose:
-            skeletons[i] = _joints(scene.things[i], sprite_.shape) + np.array((x, y), np.float32)
-    return masks, depth, tuple(skeletons)
+    return masks, depth, tuple(thing.joints() for thing in scene.things)
 
 
 def edges(picture):
@@ -78,18 +81,6 @@ def edges(picture):
     down = padded[2:] - padded[:-2]
     down = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
     return np.clip(np.sqrt(across**2 + down**2).max(-1) / 1.5, 0, 1)
-
-
-def _joints(thing, shape):
-    """Where a superhero's joints lie in its sprite of this shape, in pixels: (14, 2) float32. Mirrored, its right hand
-    looks like a left one, and is called so."""
-    height, width = sprite(thing.noun, thing.color, thing.pose, round(thing.size * SIZE)).shape[:2]
-    joints = (figure.skeleton(thing.pose) - 0.5) * (width, height)
-    cos, sin = np.cos(np.deg2rad(thing.tilt)), np.sin(np.deg2rad(thing.tilt))
-    joints = joints @ np.array([[cos, -sin], [sin, cos]]) + (shape[1] / 2, shape[0] / 2)
-    if thing.mirror:
-        joints = (joints * (-1, 1) + (shape[1], 0))[figure.MIRRORED]
-    return joints.astype(np.float32)
 
 
 def _backdrop(scene):
@@ -116,11 +107,10 @@ def _light(scene):
     return np.array([*light, 1], np.float32) / 255
 
 
-def _painted(scene):
-    """Things from back to front as (index, sprite, x, y), the sprite's top left corner in pixels."""
+def _from_back(scene):
+    """The indices of things, from back to front."""
     carried = _carried(scene)
-    for i in sorted(range(len(scene.things)), key=lambda i: (scene.things[_base(scene, i)].ground, i == carried)):
-        yield i, *placed(scene.things[i])
+    return sorted(range(len(scene.things)), key=lambda i: (scene.things[_base(scene, i)].ground, i == carried))
 
 
 def _carried(scene):
@@ -136,21 +126,6 @@ def _base(scene, i):
 def _casts_shadow(scene, i):
     hovers = isinstance(scene.backdrop, tuple) and scene.things[i].y <= 0.7  # what the first world knows of flying
     return scene.place != "space" and i != _carried(scene) and not hovers
-
-
-@cache
-def _shadow_shape(width):
-    height = max(6, int(0.3 * width))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    radius = ((x - width / 2 + 0.5) / (width / 2)) ** 2 + ((y - height / 2 + 0.5) / (height / 2)) ** 2
-    shape = np.zeros((height, width, 4), np.float32)
-    shape[..., 3] = 0.4 * np.clip(1 - radius, 0, 1) ** 0.8
-    return shape
-
-
-def _shadow(picture, x, y, width):
-    shape = _shadow_shape(max(8, int(width) // 2 * 2))
-    paste(picture, shape, round(x - shape.shape[1] / 2), round(y - 0.55 * shape.shape[0]), np.float32(1))
 
 
 def _pencil_sketch(picture):

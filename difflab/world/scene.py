@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .figure import variants
+from . import figure
 from .nouns import (
     BASE_NOUNS,
     HATS,
@@ -17,7 +17,7 @@ from .nouns import (
     STYLES,
     TIMES,
 )  # fmt: skip
-from .sprites import SIZE, overlap, source, sprite
+from .sprites import SIZE, overlap, shadow, source, sprite
 from .words import PLACE_PHRASES as PLACE_PHRASES, article as article, caption
 
 
@@ -48,7 +48,7 @@ class Thing:
                 f"a {self.noun} cannot be {self.color!r}; it can be {', '.join(allowed) or 'only as it is'}"
             )
         if self.pose is not None:
-            variants(self.pose[0])
+            figure.variants(self.pose[0])
         looks = len(NOUNS[self.noun].looks) if self.noun in NOUNS else 1
         if not 0 <= self.look < looks:
             raise ValueError(f"no look {self.look} of a {self.noun}; it has {looks}, counted from 0")
@@ -64,6 +64,34 @@ class Thing:
         height, width = source(self.noun, self.color, self.pose, self.look).shape[:2]
         half, up = self.size * width / max(width, height) / 2, self.size * height / max(width, height)
         return self.x - half, self.y - up, self.x + half, self.y
+
+    def placed(self):
+        """Its sprite, and the column and row of the sprite's top left corner, in whole pixels."""
+        pixels = round(self.size * SIZE)
+        rgba = sprite(self.noun, self.color, self.pose, pixels, self.tilt, self.mirror, self.look)
+        return rgba, round(self.x * SIZE - rgba.shape[1] / 2), round(self.y * SIZE - rgba.shape[0])
+
+    def shadow(self):
+        """The shadow on the ground beneath it, as `placed` gives its sprite."""
+        rgba, x, y = self.placed()
+        width = max(8, int((0.95 if self.lift < 0.03 else 0.7) * rgba.shape[1]) // 2 * 2)
+        height = max(6, int(0.3 * width))
+        x, y = x + rgba.shape[1] / 2, y + rgba.shape[0] - 1 + self.lift * SIZE
+        return shadow(width, height), round(x - width / 2), round(y - 0.55 * height)
+
+    def joints(self):
+        """Where a superhero's joints lie in the picture, in pixels: (14, 2) float32; None for anything else. Mirrored,
+        its right hand looks like a left one, and is called so."""
+        if not self.pose:
+            return None
+        height, width = sprite(self.noun, self.color, self.pose, round(self.size * SIZE)).shape[:2]
+        rgba, left, top = self.placed()
+        joints = (figure.skeleton(self.pose) - 0.5) * (width, height)
+        cos, sin = np.cos(np.deg2rad(self.tilt)), np.sin(np.deg2rad(self.tilt))
+        joints = joints @ np.array([[cos, -sin], [sin, cos]]) + (rgba.shape[1] / 2, rgba.shape[0] / 2)
+        if self.mirror:
+            joints = (joints * (-1, 1) + (rgba.shape[1], 0))[figure.MIRRORED]
+        return joints.astype(np.float32) + np.array((left, top), np.float32)
 
 
 @dataclass(frozen=True)
@@ -114,17 +142,10 @@ def is_held_out(scene):
     )
 
 
-def placed(thing):
-    """A thing's sprite, and the column and row of its top left corner, in pixels."""
-    pixels = round(thing.size * SIZE)
-    rgba = sprite(thing.noun, thing.color, thing.pose, pixels, thing.tilt, thing.mirror, thing.look)
-    return rgba, round(thing.x * SIZE - rgba.shape[1] / 2), round(thing.y * SIZE - rgba.shape[0])
-
-
 def shape(thing):
     """How much of every pixel a thing covers, if nothing hides it: (128, 128) float32 in [0, 1]."""
     canvas = np.zeros((SIZE, SIZE), np.float32)
-    window, part = overlap(*placed(thing))
+    window, part = overlap(*thing.placed())
     canvas[window] = part[..., 3] / np.float32(255)
     return canvas
 

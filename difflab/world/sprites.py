@@ -81,20 +81,32 @@ def _sprite(noun, color, pose, size, tilt, look):
     return planar((result * 255 + 0.5).astype(np.uint8))
 
 
+@lru_cache(maxsize=512)
+def shadow(width, height, left=0.0, top=0.0):
+    """The light that a thing takes away on the ground: an ellipse, RGBA, float32 in [0, 1]. ``left`` and ``top`` are
+    where it begins in its first pixel, 0 to 1."""
+    y, x = np.mgrid[0 : int(np.ceil(top + height)), 0 : int(np.ceil(left + width))].astype(np.float32)
+    radius = ((x - (left + width / 2) + 0.5) / (width / 2)) ** 2 + ((y - (top + height / 2) + 0.5) / (height / 2)) ** 2
+    shape = np.zeros((*radius.shape, 4), np.float32)
+    shape[..., 3] = 0.4 * np.clip(1 - radius, 0, 1) ** 0.8
+    return shape
+
+
 def planar(picture):
     """The same (h, w, channels) array, each channel by itself in memory: numpy then works along rows, faster."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1)).transpose(1, 2, 0)
 
 
-def overlap(rgba, x, y):
-    """The window of the picture that a sprite at (x, y) covers, and the part of the sprite that falls in it."""
+def overlap(rgba, x, y, across=SIZE):
+    """The window of a picture, ``across`` pixels wide, that a sprite at (x, y) covers, and the part of it in there."""
     height, width = rgba.shape[:2]
-    left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + width, SIZE), 0), max(min(y + height, SIZE), 0)
+    left, right = (min(max(edge, 0), across) for edge in (x, x + width))
+    top, bottom = (min(max(edge, 0), SIZE) for edge in (y, y + height))
     return (slice(top, bottom), slice(left, right)), rgba[top - y : bottom - y, left - x : right - x]
 
 
 def paste(picture, rgba, x, y, light: np.ndarray | np.floating = LEVEL):
-    """Lay a sprite over ``picture`` (128, 128, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
-    window, part = overlap(rgba, x, y)
+    """Lay a sprite over ``picture`` (128, w, 3) in [0, 1], its top left corner at (x, y), in ``light`` (RGBA)."""
+    window, part = overlap(rgba, x, y, picture.shape[1])
     part = part * light
     picture[window] = picture[window] * (1 - part[..., 3:]) + part[..., :3]
