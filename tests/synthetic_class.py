@@ -143,7 +143,8 @@ def write(folder: Path) -> dict[str, str]:
         cell.metadata = nbformat.from_dict({"id": f"x{number:011d}"})
         cell["id"] = f"x{number:07d}"
     hands_in("tim", "right; Colab gave every cell a new id", colab)
-    hands_in("uma", "right; the file renamed", sheet(right | {"guidance": RIGHT + "\n# final\n"}), "homework (final) 2.ipynb")
+    final = sheet(right | {"guidance": RIGHT + "\n# final\n"})
+    hands_in("uma", "right; the file renamed", final, "homework (final) 2.ipynb")
     old = nbformat.from_dict(sheet(right))
     hands_in("vic", "right; saved in a format of 2012", nbformat.writes(nbformat.convert(old, 3), version=3))
     edited = sheet({"guidance": WRONG})
