@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from difflab.classroom.chapter import answers_of, sections
-from difflab.exercises import NOTHING_YET, answered
+from difflab.exercises import NOTHING_YET, answered, expect_close
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 WRONG_ANSWERS = Path(__file__).parent / "wrong_answers"  # one file a chapter
@@ -176,3 +176,19 @@ def test_what_counts_as_an_answer(capsys):
     for something in (without_return, context, lambda x: x, lambda: 0, len, torch.nn.Linear, torch.ones(2), 0, None):
         assert answered(something)
     assert answered(without_return, context) and not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "actual, says",
+    [
+        (None, "got NoneType: does the function return"),
+        (torch.ones(3), r"expected shape \(2,\), got \(3,\)"),
+        (torch.ones(2) + 0j, "complex"),
+        (torch.tensor([1.0, float("nan")]), "NaN or infinity"),
+        (torch.tensor([1.0, 1.5]), r"too large \(largest difference: 0.5\)"),
+    ],
+)
+def test_the_plainest_thing_that_is_wrong_is_named(actual, says):
+    with pytest.raises(AssertionError, match=says):
+        expect_close(actual, torch.ones(2), "too large")
+    expect_close(torch.ones(2) + 1e-6, torch.ones(2), "too large")
