@@ -30,7 +30,7 @@ from difflab.files import new_file
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
-NUMBERS = "text-align:right;font-variant-numeric:tabular-nums"
+NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 CAPTION = "font-size:.9em;max-width:46em;margin:.3em 0 .8em;text-align:left"
 FIGURE_SPACE = "\u2007"  # as wide as a digit, and not collapsed by HTML
 DPI = 144

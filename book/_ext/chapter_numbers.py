@@ -1,8 +1,7 @@
 """Number the chapters, by the names of their files, and every page's figures.
 
 A chapter's number stands before its title, and so in the sidebar and wherever the book names it. What difflab.show
-draws has its caption in the cell's output. A drawing in the text has a line in italics right below it, which Colab
-shows too: here the two become a figure.
+draws has its caption in the cell's output; a page's own figure has it in its text.
 """
 
 import itertools
@@ -25,23 +24,6 @@ def entitle(app, doctree):
         next(doctree.findall(nodes.title)).insert(0, nodes.Text(f"{chapter}. "))
 
 
-def only(node, kind):
-    """The one child of a paragraph, where it is of this kind; else None."""
-    alone = isinstance(node, nodes.paragraph) and len(node) == 1 and isinstance(node[0], kind)
-    return node[0] if alone else None
-
-
-def draw_together(doctree):
-    """Make a figure of each drawing that has a line in italics below it."""
-    drawings = [node for node in doctree.findall(nodes.paragraph) if only(node, nodes.image) is not None]
-    for paragraph in drawings:
-        below = paragraph.next_node(descend=False, siblings=True)
-        words = only(below, nodes.emphasis)
-        if words is not None:
-            below.parent.remove(below)
-            paragraph.replace_self(nodes.figure("", paragraph[0], nodes.caption("", "", *words.children)))
-
-
 def number_figures(doctree, prefix):
     """Say "Figure 7.3." before every caption, in the order of the page. prefix: what comes before the number."""
     count = itertools.count(1)
@@ -55,7 +37,6 @@ def number_figures(doctree, prefix):
 
 def number_page(app, doctree, docname):
     if app.builder.format == "html":
-        draw_together(doctree)
         number_figures(doctree, f"{number(docname)}." if number(docname) is not None else "")
 
 

@@ -47,8 +47,9 @@ def slider(images, labels=None, *, width=256, alt=None, caption=None):
         f'<figure id="{name}" class="difflab-slider" style="margin:0" '
         'data-lm-suppress-shortcuts="true" onkeydown="event.stopPropagation()" '  # else JupyterLab takes the arrow keys
         f'data-labels="{html.escape(json.dumps(labels))}">{frames}'
-        f'<div style="display:flex;gap:.8em;align-items:center;max-width:100%;width:{max(width, 220)}px">'
-        f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1;min-width:0" '
+        '<div style="display:flex;flex-wrap:wrap;gap:0 .8em;align-items:center;max-width:100%;'
+        f'width:{max(width, 220)}px">'
+        f'<input type="range" min="0" max="{len(images) - 1}" value="0" style="flex:1 0 9em;min-width:0" '
         f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" '
         f'oninput="{html.escape(script("slider"))}">'
         f"<output>{html.escape(labels[0])}</output></div>{figcaption(caption)}</figure>"
