@@ -93,7 +93,7 @@ def film(frames, *, alt, caption=None, fps=8, width=256):
         f'<div class="controls" hidden><div style="display:flex;gap:.8em;align-items:center;max-width:100%;'
         f'width:{max(width, 220)}px"><button type="button" style="min-width:4.5em">Play</button>'
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" style="flex:1;min-width:0" '
-        'aria-label="frame of the film"><span class="frame" aria-hidden="true" style="font-variant-numeric:tabular-nums"></span></div></div>'
+        'aria-label="frame of the film"><span class="frame" aria-hidden="true"></span></div></div>'
         f"{figcaption(caption or str(alt), aloud=caption is not None)}</figure>"
     )
 
@@ -126,7 +126,7 @@ def _save_moving(frames, path, fps):
 
 def _save_mp4(frames, path, fps):
     try:
-        from imageio_ffmpeg import write_frames
+        from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("mp4 needs imageio-ffmpeg: pip install 'difflab[video]', or save a .webp or .gif") from None
     even = [frame.crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]  # as H.264 wants them
