@@ -92,6 +92,12 @@ def test_a_mover_moves_by_parts_of_a_pixel():
     assert np.ptp(sums) / np.mean(sums) < 0.01, "a ball that turns stays as large"
 
 
+@pytest.mark.parametrize("size", [0.05, 0.1, 0.2, 1.5])
+def test_a_mover_may_be_of_any_size(size):
+    upright, turned = (world.scene.shape(Mover("bear", x=0.5, y=0.5 + size / 2, size=size, tilt=t)) for t in (0, 45))
+    assert turned.sum() == pytest.approx(upright.sum(), rel=0.05) or size > 1
+
+
 @pytest.mark.parametrize("kind", MOVING)
 def test_the_flow_leads_to_the_next_frame(kind):
     for index in range(4):

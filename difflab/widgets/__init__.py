@@ -1,4 +1,4 @@
-"""Pictures that move under one's hand: frames under a slider, controls that draw anew, a picture to paint on."""
+"""Pictures that move: frames under a slider, films, controls that draw anew, a picture to paint on."""
 
 import base64
 import functools
@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from difflab.checks import as_number
+from difflab.files import new_file
 from difflab.masks import drawn
 from difflab.show import as_picture, as_pictures, figcaption, strip
 
-_number = itertools.count(1)  # of sliders, so that each has a name of its own on its page
+LARGEST_FILM = 400_000  # bytes on a page
+LONGEST_SHEET = 16383  # pixels: the widest WebP that there is
+_number = itertools.count(1)  # of sliders and films, so that each has a name of its own on its page
 
 
 def slider(images, labels=None, *, width=256, alt=None, caption=None):
@@ -53,6 +57,120 @@ def slider(images, labels=None, *, width=256, alt=None, caption=None):
         f'aria-label="{html.escape(alt)}" aria-valuetext="{html.escape(labels[0])}" '
         f'oninput="{html.escape(script("slider"))}">'
         f"<output>{html.escape(labels[0])}</output></div>{figcaption(caption)}</figure>"
+    )
+
+
+def film(frames, *, alt, caption=None, fps=8, width=256):
+    """A film that plays in a page, in plain HTML: in a notebook, in the built page and from a file, with no kernel.
+
+    It plays at once and over and over, unless its reader has asked for less motion; a button, a click on it or the
+    space bar stops it, a slider and the arrow keys lead to each frame. On paper all frames stand side by side.
+
+    frames: 2 or more pictures of one size, or an array of them, (F, H, W, 3) uint8.
+    alt: what happens in it, for those who cannot see it.
+    caption: what stands beneath; alt when None.
+    fps: frames a second, above 0 to 60.
+    width: of the film on the page, in CSS pixels.
+
+    Raises ValueError for fewer than 2 frames, frames of different sizes, an empty alt, and a film that does not fit
+    into 400 KB.
+    """
+    from IPython.display import HTML
+
+    frames, fps = as_frames(frames), as_fps(fps)
+    if not str(alt).strip():
+        raise ValueError("alt is empty: say in a sentence what happens in the film")
+    name, (wide, high) = f"difflab-film-{next(_number)}-{_digest(frames)}", frames[0].size
+    held = "display:block;overflow:hidden;max-width:100%;line-height:0"
+    sheet = f"display:block;width:{100 * len(frames)}%;max-width:none;height:auto;cursor:pointer"
+    shown = f"{sheet};image-rendering:{'pixelated' if wide < width else 'auto'}"
+    return HTML(
+        f'<figure id="{name}" class="difflab-film" style="margin:0" data-delay="{1000 / fps:.0f}" '
+        'data-lm-suppress-shortcuts="true" onkeydown="event.stopPropagation()">'  # else JupyterLab takes the arrow keys
+        f"<style>@media print {{ #{name} .held {{ width: 100% !important }} #{name} .controls {{ display: none }} "
+        f"#{name} img {{ width: 100% !important; transform: none !important }} }}</style>"
+        f'<div class="held" style="{held};width:{width}px"><img src="{_sheet(frames)}" alt="{html.escape(str(alt))}" '
+        f'style="{shown}" width="{wide * len(frames)}" height="{high}" onload="{html.escape(script("film"))}"></div>'
+        f'<div class="controls" hidden><div style="display:flex;gap:.8em;align-items:center;max-width:100%;'
+        f'width:{max(width, 220)}px"><button type="button" style="min-width:4.5em">Play</button>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="0" style="flex:1;min-width:0" '
+        'aria-label="frame of the film"><span class="frame" aria-hidden="true"></span></div></div>'
+        f"{figcaption(caption or str(alt), aloud=caption is not None)}</figure>"
+    )
+
+
+def save_film(frames, path, *, fps=8):
+    """Write a film, by the ending of its name: GIF, with 256 colors a frame; WebP, with all of them; or MP4, where
+    imageio-ffmpeg is installed (``pip install difflab[video]``). The first two play over and over. Returns the path.
+
+    frames, fps: as in `film`. path: what ends in .gif, .webp or .mp4; a file there is replaced.
+    Raises ValueError for another ending, and as `film` does.
+    """
+    frames, fps, path = as_frames(frames), as_fps(fps), Path(path)
+    if path.suffix not in FILMS:
+        raise ValueError(f"{str(path)!r} is no name of a film: let it end in {', '.join(FILMS)}")
+    with new_file(path) as new:
+        FILMS[path.suffix](frames, new, fps)
+    return path
+
+
+def _save_moving(frames, path, fps):
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=round(1000 / fps),
+        loop=0,
+        lossless=path.suffix == ".webp",
+    )
+
+
+def _save_mp4(frames, path, fps):
+    try:
+        from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ValueError("mp4 needs imageio-ffmpeg: pip install 'difflab[video]', or save a .webp or .gif") from None
+    even = [frame.crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]  # as H.264 wants them
+    writer = write_frames(str(path), even[0].size, fps=fps, macro_block_size=2)
+    writer.send(None)
+    for frame in even:
+        writer.send(frame.tobytes())
+    writer.close()
+
+
+FILMS = {".gif": _save_moving, ".webp": _save_moving, ".mp4": _save_mp4}
+
+
+def as_frames(frames):
+    """The frames of a film as PIL pictures in RGB. Raises ValueError for fewer than 2, and for two sizes."""
+    frames = [frame.convert("RGB") for frame in as_pictures(frames, None)]
+    if len(frames) < 2:
+        raise ValueError("a film has 2 frames or more, and one was given: show a picture by show.grid")
+    if len({frame.size for frame in frames}) > 1:
+        raise ValueError(f"the frames have different sizes, {sorted({frame.size for frame in frames})}: resize them")
+    return frames
+
+
+def as_fps(fps):
+    return as_number("fps", fps, "a number of frames a second, from 0.1 to 60", 0.1, 60)
+
+
+def _sheet(frames):
+    """All frames side by side, as the URL of a WebP: without loss where it fits into a page, else as good as fits."""
+    width, height = frames[0].size
+    if width * len(frames) > LONGEST_SHEET:
+        raise ValueError(f"{len(frames)} frames of {width} pixels are too many for a page: {LONGEST_SHEET} fit in all")
+    sheet = PIL.Image.new("RGB", (width * len(frames), height))
+    for number, frame in enumerate(frames):
+        sheet.paste(frame, (number * width, 0))
+    for settings in (dict(lossless=True), *(dict(quality=quality) for quality in (95, 85, 70, 50))):
+        file = io.BytesIO()
+        sheet.save(file, format="WEBP", **settings)
+        url = "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+        if len(url) < 0.98 * LARGEST_FILM:
+            return url
+    raise ValueError(
+        f"{len(frames)} frames of {width} x {height} do not fit into {LARGEST_FILM // 1000} KB: show fewer"
     )
 
 

@@ -90,11 +90,11 @@ def _resampled(mover):
         sheet = sheet.rotate(mover.tilt, Image.Resampling.BILINEAR)
     if mover.mirror:
         sheet = sheet.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    sides = np.array(mover.sides)
+    sides, middle, half = np.array(mover.sides), mover.middle, sheet.width / 2
     reach = np.hypot(*sides) / 2 if mover.tilt else sides / 2
-    middle = mover.middle
-    low, high = np.floor(middle - reach - 1).astype(int), np.ceil(middle + reach + 1).astype(int)
-    box = (*(sheet.width / 2 + (low - middle) / scale), *(sheet.width / 2 + (high - middle) / scale))
+    reach = np.minimum(reach + 2, scale * half - 1)  # for the filter, but not beyond the sheet
+    low, high = np.floor(middle - reach).astype(int), np.ceil(middle + reach).astype(int)
+    box = (*(half + (low - middle) / scale), *(half + (high - middle) / scale))
     small = np.array(sheet.resize(tuple(high - low), Image.Resampling.LANCZOS, box))
     small[..., :3] = np.minimum(small[..., :3], small[..., 3:])
     return planar(small), int(low[0]), int(low[1])

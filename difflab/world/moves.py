@@ -4,6 +4,7 @@ Things are cut-outs of a paper theater: they are shifted, turned and scaled, nev
 known exactly. A motion is a function (scene of movers, amount, u) -> scene, u from 0 at the beginning to 1 at the end.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -27,8 +28,8 @@ STRIDE, HOP, WADDLE = 0.2, 0.08, 5  # of a walk: how far a step goes, how high (
 
 def gait(thing, place):
     """How a thing gets along in a place: walk, run, drive, ride, sail, fly, float or roll; None if it cannot."""
-    flies = thing.noun == "rocket" or (thing.pose is not None and POSED.get(thing.pose[0]) == "fly")
-    if flies:
+    posed = POSED.get(thing.pose[0]) if thing.pose else None
+    if thing.noun == "rocket" or posed == "fly":
         return "fly"
     if place == "space" or NOUNS[thing.noun].airborne:
         return "float"
@@ -38,9 +39,9 @@ def gait(thing, place):
         return None
     if thing.noun in VEHICLES:
         return VEHICLES[thing.noun] if place != "room" else None
-    if thing.pose is not None:
-        return POSED.get(thing.pose[0])
-    return "roll" if thing.noun in ROUND else "walk" if NOUNS[thing.noun].animal or thing.noun == "robot" else None
+    if thing.noun in ROUND:
+        return "roll"
+    return "walk" if NOUNS[thing.noun].animal or thing.noun == "robot" else posed
 
 
 def can(thing, motion, place):
@@ -78,7 +79,7 @@ def rolled(thing, far, u, side):
     return replace(thing, tilt=thing.tilt - turn * side * (-1 if thing.mirror else 1))
 
 
-GAITS = {
+GAITS: dict[str | None, Callable] = {
     "walk": lambda thing, far, u, side: bounced(thing, far, u),
     "run": lambda thing, far, u, side: bounced(thing, 1.5 * far, u),
     "sail": lambda thing, far, u, side: rocked(thing, 4, u),
@@ -105,7 +106,7 @@ def _jump(scene, amount, u):
 
 def _go(side, scene, amount, u):
     """Across ``amount`` of the picture."""
-    step = GAITS[gait(scene.things[0], scene.place) or "drive"]
+    step = GAITS[gait(scene.things[0], scene.place)]
     return _first(scene, lambda thing: step(replace(thing, x=thing.x + side * amount * u), amount, u, side))
 
 
