@@ -157,7 +157,7 @@ def test_a_term_is_linked_once_and_only_in_running_text():
     assert "again" in page.astext() and "first; then" in page.astext()
 
 
-# Solutions
+# Exercises
 
 
 def test_a_solution_is_folded_below_its_check_and_no_hidden_check_is_shown():
@@ -166,11 +166,13 @@ def test_a_solution_is_folded_below_its_check_and_no_hidden_check_is_shown():
         mark = {"nbgrader": {"grade_id": grade_id}} if grade_id else {}
         page += nodes.container(nb_element="cell_code", cell_metadata=mark, classes=["cell"])
     page += nodes.paragraph("", "After.")
-    extension("solutions").add(page, {"sum": "def add(a, b):\n    return a + b", "sum-hidden": "assert add(2, 3) == 5"})
+    answers = {"sum": "def add(a, b):\n    return a + b", "sum-hidden": "assert add(2, 3) == 5"}
+    extension("exercises").place(page, answers)
     ids = [node.get("cell_metadata", {}).get("nbgrader", {}).get("grade_id") for node in page[-5:]]
     assert ids[:2] == ["sum", "sum-check"] and page[-1].astext() == "After."
-    shown = page[-3]
-    assert shown["hide_mode"] == "input" and shown.astext() == "def add(a, b):\n    return a + b"
+    answer, check, shown = page[-5:-2]
+    assert "hide_mode" not in answer and check["hide_mode"] == shown["hide_mode"] == "all"
+    assert shown.astext() == answers["sum"]
     assert "assert" not in page.astext()
 
 

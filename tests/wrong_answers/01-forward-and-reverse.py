@@ -63,8 +63,8 @@ def ddpm(predict_noise, x, alphas, generator):
     alpha_bars = alphas.cumprod(0)
     for t in reversed(range(len(alphas))):
         eps = predict_noise(x, t)
-        mean = (x - (1 - alphas[t]) / (1 - alpha_bars[t]).sqrt() * eps) / alphas[t].sqrt()
-        x = mean + (1 - alphas[t]).sqrt() * torch.randn(x.shape, generator=generator)
+        x = (x - (1 - alphas[t]) / (1 - alpha_bars[t]).sqrt() * eps) / alphas[t].sqrt()
+        x = x + (1 - alphas[t]).sqrt() * torch.randn(x.shape, generator=generator)
     return x
 """),
     ("ddpm-last-step", "fresh noise", """
@@ -90,8 +90,8 @@ def ddpm(predict_noise, x, alphas, generator):
     alpha_bars = alphas.cumprod(0)
     for t in reversed(range(1, len(alphas))):
         eps = predict_noise(x, t)
-        mean = (x - (1 - alphas[t]) / (1 - alpha_bars[t]).sqrt() * eps) / alphas[t].sqrt()
-        x = mean + (1 - alphas[t]).sqrt() * torch.randn(x.shape, generator=generator)
+        x = (x - (1 - alphas[t]) / (1 - alpha_bars[t]).sqrt() * eps) / alphas[t].sqrt()
+        x = x + (1 - alphas[t]).sqrt() * torch.randn(x.shape, generator=generator)
     return x
 """),
     ("ddpm-last-step", "the posterior's", """
