@@ -16,11 +16,11 @@ INDOOR_NIGHT, STARLIGHT = (0.82, 0.8, 0.94), (0.94, 0.92, 1.0)
 class Truth(NamedTuple):
     """What is true of a rendered scene, all aligned with its picture.
 
-    masks     (n, 128, 128) float32 in [0, 1]: how much of each pixel shows thing i (hidden parts count 0)
-    depth     (128, 128) float32 in [0, 1]: nearness, 1 in front and 0 far away, as MiDaS and depth-to-image use it
-    edges     (128, 128) float32 in [0, 1]: strength of the picture's outlines
-    skeletons for each thing: (14, 2) joints x, y in pixels for a superhero, in the order of `figure.JOINTS`, which is
-              OpenPose's; None for anything else
+    masks: (n, 128, 128) float32 in [0, 1], how much of each pixel shows thing i (hidden parts count 0).
+    depth: (128, 128) float32 in [0, 1], nearness: 1 in front and 0 far away, as MiDaS and depth-to-image use it.
+    edges: (128, 128) float32 in [0, 1], strength of the picture's outlines.
+    skeletons: for each thing, (14, 2) joints x, y in pixels for a superhero, in the order of `figure.JOINTS`, which is
+        OpenPose's; None for anything else.
     """
 
     masks: np.ndarray
