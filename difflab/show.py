@@ -30,7 +30,7 @@ from difflab.files import new_file
 # Okabe and Ito's colors, which color-blind readers can tell apart, darkest first.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK = "#222222"
-NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
+NUMBERS = "text-align:right;font-variant-numeric:tabular-nums"
 CAPTION = "font-size:.9em;max-width:46em;margin:.3em 0 .8em;text-align:left"
 FIGURE_SPACE = "\u2007"  # as wide as a digit, and not collapsed by HTML
 DPI = 144
@@ -191,7 +191,8 @@ class Table(NamedTuple):
         sides = [NUMBERS if number else "text-align:left" for number in self.numeric]
         scopes = ["row"] + [""] * (len(self.heads) - 1)
         head = _row_of_html(self.heads, sides, ["col"] * len(self.heads))
-        body = "\n".join(_row_of_html(row, sides, scopes) for row in self.rows)
+        unbroken = [side + ";white-space:nowrap" * number for side, number in zip(sides, self.numeric, strict=True)]
+        body = "\n".join(_row_of_html(row, unbroken, scopes) for row in self.rows)
         return (
             f'<table class="table difflab-table">\n<caption style="caption-side:top;text-align:left">'
             f"{html.escape(self.caption)}</caption>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
