@@ -61,7 +61,7 @@ class Film:
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
-        """The scene of every frame. Where anything moves, its things are `Mover`s."""
+        """The scene of every frame. Where anything moves, each of its things is a `Mover`."""
         if self.motion in STANDING:
             return (self.scene,) * self.frames
         first = replace(self.scene, things=tuple(map(mover, self.scene.things)))

@@ -43,14 +43,14 @@ class FilmSample(NamedTuple):
 class FilmTruth(NamedTuple):
     """What is true of a film of F frames with n things, all aligned with its frames.
 
-    masks     (F, n, 128, 128) float32 in [0, 1], depth (F, 128, 128) float32 and skeletons, F times a tuple: as in
-              `Truth`, frame by frame
-    boxes     (F, n, 4) float32: left, top, right and bottom of thing i, as fractions of the picture, were it not
-              hidden; beyond 0 and 1 it is outside
-    flow      (F - 1, 2, 128, 128) float32, in pixels, x to the right and y down: what pixel p of frame i shows is at
-              p + flow in frame i + 1. So frame i + 1, read at p + flow, is frame i (`difflab.metrics.warped`), but for
-              shadows, which have no flow of their own, and for light
-    occluded  (F - 1, 128, 128) bool: what pixel p of frame i shows is hidden or outside of the picture in frame i + 1
+    masks: (F, n, 128, 128) float32 in [0, 1]; and depth, (F, 128, 128) float32, and skeletons, F times a tuple: as in
+        `Truth`, frame by frame.
+    boxes: (F, n, 4) float32, left, top, right and bottom of thing i, as fractions of the picture, were it not hidden;
+        beyond 0 and 1 it is outside.
+    flow: (F - 1, 2, 128, 128) float32, in pixels, x to the right and y down: what pixel p of frame i shows is at
+        p + flow in frame i + 1. So frame i + 1, read at p + flow, is frame i (`difflab.metrics.warped`), but for
+        shadows, which have no flow of their own, and for light.
+    occluded: (F - 1, 128, 128) bool, what pixel p of frame i shows is hidden or outside of the picture in frame i + 1.
     """
 
     masks: np.ndarray
