@@ -267,7 +267,9 @@ def test_what_draws_batches_can_be_sent_to_another_process(runs, tmp_path, monke
     run(name, out=tmp_path, smoke=True, device="cpu", **own.get(name, {}))
     first, second = drawn["batches"]
     assert first.keys() == second.keys()
-    assert all(torch.equal(first[key], second[key]) and len(first[key]) == 4 for key in first)
+    for key in first:
+        torch.testing.assert_close(first[key], second[key], rtol=0, atol=0, equal_nan=True)
+        assert len(first[key]) == 4
 
 
 @pytest.mark.parametrize(
