@@ -70,6 +70,11 @@ def as_arrays(images) -> list[np.ndarray]:
     return [np.asarray(image) for image in images]
 
 
+def to_tensor(arrays: list[np.ndarray]) -> torch.Tensor:
+    """uint8 arrays (H, W, 3) of one size -> float (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def as_array(image) -> np.ndarray:
     """One picture, as in `as_arrays`. Raises ValueError for several, too."""
     arrays = as_arrays(image)

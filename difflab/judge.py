@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difflab.inputs import to_tensor
 from difflab.world import COLORS, HATS, NOUNS, PLACES, TIMES
 
 WORDS = (*NOUNS, *HATS)  # what the oracle looks for
@@ -116,8 +117,8 @@ def look(pictures, judge: Judge | None = None) -> list[Verdict]:
     judge = judge or load_judge()
     verdicts = []
     for start in range(0, len(arrays), 50):
-        x = torch.from_numpy(np.stack(arrays[start : start + 50])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        verdicts += _read({name: logits.float() for name, logits in judge(x).items()})
+        out = judge(to_tensor(arrays[start : start + 50]))
+        verdicts += _read({name: logits.float() for name, logits in out.items()})
     return verdicts
 
 

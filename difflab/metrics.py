@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from difflab.checks import as_number, as_whole, check_finite, check_tensor
-from difflab.inputs import as_array, as_arrays
+from difflab.inputs import as_array, as_arrays, to_tensor
 from difflab.masks import as_mask
 
 
@@ -67,7 +67,7 @@ def as_tensor(pictures) -> Tensor:
     arrays = as_arrays(pictures)
     if len({array.shape for array in arrays}) > 1:
         raise ValueError("the pictures have different sizes: measure those of one size together")
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_tensor(arrays)
 
 
 def as_counts(where) -> Tensor:

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from difflab.checks import ABOVE_0, as_number, check_function, check_tensor
 from difflab.condition import Condition
-from difflab.inputs import as_arrays, as_prompts, to_images, warn_of_cut
+from difflab.inputs import as_arrays, as_prompts, to_images, to_tensor, warn_of_cut
 from difflab.schedule import NoiseSchedule, check_timesteps
 
 MOST = 64  # times as many pixels as a model was made for: more in one picture would fill the memory first
@@ -173,8 +172,7 @@ class LatentDiffusion:
                 )
         if len({array.shape for array in arrays}) > 1:
             raise ValueError("the pictures of one batch must have one size; resize them first")
-        x = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)  # B, 3, H, W
-        return x.float() / 127.5 - 1
+        return to_tensor(arrays)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from difflab.inputs import as_arrays
+from difflab.inputs import as_arrays, to_tensor
 from difflab.metrics import FAR
 from difflab.world import hints as world_hints
 from difflab.world.figure import JOINTS
@@ -108,8 +108,7 @@ def read(pictures, readers: Readers | None = None) -> list[Reading]:
     readers = readers or load_readers()
     readings = []
     for start in range(0, len(arrays), 32):
-        x = torch.from_numpy(np.stack(arrays[start : start + 32])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        out = {name: logits.float() for name, logits in readers(x).items()}
+        out = {name: logits.float() for name, logits in readers(to_tensor(arrays[start : start + 32])).items()}
         depth, classes = out["depth"][:, 0].sigmoid().numpy(), out["classes"].argmax(1).byte().numpy()
         joints, there = peaks(out["joints"]).numpy(), (out["figure"] > 0).tolist()
         readings += [Reading(d, c, j if t else None) for d, c, j, t in zip(depth, classes, joints, there, strict=True)]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import difflab
-from difflab.train import RECIPES, data, loop, run
+from difflab.train import RECIPES, data, loop, reading, run
 from difflab.train.log import read_log
 from difflab.train.machine import start
 from difflab.train.marks import fingerprint
@@ -254,7 +254,7 @@ def test_what_draws_batches_can_be_sent_to_another_process(runs, tmp_path, monke
             drawn.setdefault("batches", []).append(batch)
         return loop.Result(0, 0.0, True, {})
 
-    for module in (loop, *(importlib.import_module(f"difflab.train.recipes.{n}") for n in RECIPES)):
+    for module in (loop, reading, *(importlib.import_module(f"difflab.train.recipes.{n}") for n in RECIPES)):
         monkeypatch.setattr(module, "fit", look, raising=False)
     parts = {"vae": runs / "autoencoder/vae", "clip": runs / "clip/clip", "cache": runs / "latents"}
     own = {

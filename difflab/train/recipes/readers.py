@@ -1,22 +1,17 @@
-"""The readers of `difflab.readers`, trained on scenes with their truth, blurred and noised a little, so that they also
-read pictures that an autoencoder or a diffusion model made."""
+"""The readers of `difflab.readers`, trained on scenes with their truth."""
 
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from difflab import metrics, readers as reading, world
-from difflab.train import data
-from difflab.train.loop import Result, fit, seeded
-from difflab.train.machine import start
+from difflab import metrics, readers, world
+from difflab.train import data, reading
+from difflab.train.loop import Result
 from difflab.train.options import ReadersOptions
-from difflab.train.recipes.judge import weather
-from difflab.train.runs import Optimization, Product, open_run
+from difflab.train.runs import Product
 from difflab.world import figure, first, layout
 from difflab.world.hints import classes
 from difflab.world.nouns import ANY_POSE
@@ -67,10 +62,11 @@ def draw_sample(seed: int, index: int, source: str | None) -> Known:
 
 
 def draw(seed: int, source: str | None, generator: torch.Generator, n: int) -> dict[str, Tensor]:
-    """A batch of `Known`, of the series `seed`."""
+    """A batch of `Known`, of the series `seed`; every second one as a mirror shows it."""
     known = [draw_sample(seed, i, source) for i in torch.randint(0, SCENES, (n,), generator=generator).tolist()]
     columns = zip(*known, strict=True)
-    return {name: torch.from_numpy(np.stack(each)) for name, each in zip(Known._fields, columns, strict=True)}
+    batch = {name: torch.from_numpy(np.stack(each)) for name, each in zip(Known._fields, columns, strict=True)}
+    return mirrored(batch) if torch.rand((), generator=generator) < 0.5 else batch
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -80,36 +76,27 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return flipped | {"joints": torch.stack([data.SIZE - x, y], -1)}
 
 
+def loss(answers: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+    """That of the readers, of a batch whose nearness is in steps of 255."""
+    return readers.loss(answers, batch | {"depth": batch["depth"].float() / 255})
+
+
+def validate(seed: int, source: str | None, count: int, network: readers.Readers) -> dict[str, float]:
+    """Their error on unseen scenes."""
+    unseen = [draw_sample(data.UNSEEN_SEED + seed, index, source) for index in range(count)]
+    return ceiling(readers.read([each.picture for each in unseen], network), unseen)
+
+
 def train(options: ReadersOptions) -> Result:
     """Train the readers into `options.out`; `readers/readers.safetensors` there is their weight file."""
     sizes = SMOKE if options.smoke else FULL
-    options = options.filled(sizes)
-    machine = start(options)
-    with seeded(options.seed):
-        net = reading.Readers(sizes["width"])
-
-    def loss_fn(batch: dict[str, Tensor], generator: torch.Generator, progress: float):
-        if torch.rand((), generator=generator) < 0.5:
-            batch = mirrored(batch)
-        x = weather(data.to_tensor(batch["picture"]), generator)
-        answers = {name: out.float() for name, out in net(x).items()}
-        return reading.loss(answers, batch | {"depth": batch["depth"].float() / 255}), {}
-
-    def validate() -> dict[str, float]:
-        return ceiling(reading.read([each.picture for each in unseen], net), unseen)
-
-    def export(folder: Path) -> None:
-        weights = {name: data.in_half(tensor).cpu().contiguous() for name, tensor in net.state_dict().items()}
-        save_file(weights, folder / "readers.safetensors")
-
-    optimization = Optimization(weight_decay=1e-2, warmup=50)
-    with open_run(options, machine, {"readers": net}, READERS, {"data": options.data or "world"}, optimization) as run:
-        series = data.UNSEEN_SEED + options.seed
-        unseen = [draw_sample(series, index, options.data) for index in range(sizes["validation"])]
-        return fit(run, partial(draw, options.seed, options.data), loss_fn, validate=validate, export=export)
+    series = options.seed, options.data
+    examine = partial(validate, *series, sizes["validation"])
+    source = options.data or "world"
+    return reading.train(READERS, options, sizes, readers.Readers, partial(draw, *series), loss, examine, source)
 
 
-def ceiling(readings: list[reading.Reading], known: list[Known]) -> dict[str, float]:
+def ceiling(readings: list[readers.Reading], known: list[Known]) -> dict[str, float]:
     """What the metrics say of readings of true pictures: the best that can be asked of any picture that is read so."""
     depths = [each.depth for each in readings], [each.depth / np.float32(255) for each in known]
     there = [not np.isnan(each.joints).all() for each in known]
