@@ -2,6 +2,7 @@
 
 import html
 import itertools
+import math
 import pathlib
 import re
 from xml.etree import ElementTree
@@ -85,3 +86,52 @@ def test_the_built_chapter_shows_the_drawing_with_its_words(name):
     page = pages[0].read_text(encoding="utf-8")
     title, description = map(html.escape, words(name))
     assert f'alt="{description}"' in page and f"{title}.</span></figcaption>" in page and "show.drawing" not in page
+
+
+# What they say in numbers is the shipped model's
+
+
+def test_the_unet_is_drawn_as_it_is(tiny):
+    unet, text = tiny.unet, DRAWINGS["02-u-net"].read_text(encoding="utf-8")
+    blocks, *marks = (text.count(f'href="#{mark}"') for mark in ("block", "t", "c"))
+    t, c = (count - 2 + blocks for count in marks)  # one stands in the block that is drawn again and again, one below
+    layers = [type(module).__name__ for module in unet.modules()]
+    assert (t, c) == (layers.count("ResnetBlock2D"), layers.count("BasicTransformerBlock"))
+    fine, coarse = unet.config.block_out_channels
+    assert set(re.findall(r">(\d+)(?: channels)?<", text)) == {str(fine), str(coarse)}
+    side, width = unet.config.sample_size, unet.config.cross_attention_dim
+    assert f"{unet.time_embedding.linear_2.out_features} numbers" in text
+    assert f"{tiny.tokenizer.model_max_length} × {width}" in text
+    assert f"{side} × {side}<" in text and f"{side // 2} × {side // 2}<" in text
+
+
+def test_pictures_and_latents_are_drawn_as_large_as_they_are(tiny):
+    channels, side, _ = tiny.latent_shape
+    pixels, numbers = 3 * tiny.image_size**2, channels * side**2
+    text = DRAWINGS["05-latent-diffusion"].read_text(encoding="utf-8")
+    assert f"{pixels:,} numbers" in text and f"{numbers:,} numbers: {pixels // numbers} times fewer" in text
+    assert f"{channels} × {side} × {side}" in text
+    assert text.count(f"side {math.log2(tiny.vae_scale_factor):g} times") == 2  # halved, and doubled
+    machine = DRAWINGS["02-text-to-image"].read_text(encoding="utf-8")
+    assert f"{channels} × {side} × {side}" in machine
+    assert f"{tiny.tokenizer.model_max_length} × {tiny.unet.config.cross_attention_dim}" in machine
+
+
+def test_the_bars_of_prompt_to_prompt_are_its_defaults():
+    from difflab.applications.prompt_to_prompt import BLEND_FROM, prompt_to_prompt_to_latents
+
+    text = DRAWINGS["10-prompt-to-prompt"].read_text(encoding="utf-8")
+    bars = [tuple(map(float, bar)) for bar in re.findall(r'<rect x="(\d+)" y="\d+" width="(\d+)" height="26"', text)]
+    first, last = min(x for x, _ in bars), max(x + width for x, width in bars)
+    cross, own, blend = [((x - first) / (last - first), width / (last - first)) for x, width in bars]
+    defaults = prompt_to_prompt_to_latents.__kwdefaults__
+    assert cross == pytest.approx((0, defaults["cross_replace_steps"]))
+    assert own == pytest.approx((0, defaults["self_replace_steps"])) and blend[0] == pytest.approx(BLEND_FROM)
+
+
+def test_what_the_other_networks_see_and_how_often_captions_are_dropped():
+    from difflab.train.recipes import inpaint, pix2pix, unet
+
+    for name, recipe in (("09-instruct-pix2pix", pix2pix), ("11-inpainting", inpaint)):
+        assert f"{4 + recipe.attach.keywords['channels']} channels" in DRAWINGS[name].read_text(encoding="utf-8")
+    assert sum(unet.TASK.drop) == 0.1 and "one time" in DRAWINGS["06-training"].read_text(encoding="utf-8")
